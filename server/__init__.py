@@ -1,0 +1,1 @@
+"""The web application: routes, page objects, figures, errors. Imports neither torch nor SQL."""
