@@ -1,0 +1,71 @@
+"""The import rules of docs/architecture.md, walked over every module of the four packages."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("twinscope", "worker", "server", "store")
+
+#: package → those of our packages that it may import
+ALLOWED = {
+    "twinscope": {"twinscope", "worker", "server", "store"},
+    "worker": {"worker", "store"},
+    "server": {"server", "store"},
+    "store": {"store"},
+}
+
+#: library → the packages that may import it
+KEPT_TO = {
+    "torch": {"worker"},
+    "transformer_lens": {"worker"},
+    "fastapi": {"server"},
+    "starlette": {"server"},
+    "sqlalchemy": {"store"},
+    "psycopg": {"store"},
+    "alembic": {"store"},
+}
+
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def imported_roots(path: Path) -> set[str]:
+    """First parts of the names of all modules that a file imports, at any depth of its code."""
+    roots = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            roots.add(node.module.split(".")[0])
+    return roots
+
+
+def test_modules_were_found() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in MODULES} == set(PACKAGES)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_follow_the_rules(path: Path) -> None:
+    package = path.relative_to(ROOT).parts[0]
+    roots = imported_roots(path)
+    ours = roots & set(PACKAGES)
+    assert ours <= ALLOWED[package], f"{package} must not import {ours - ALLOWED[package]}"
+    for library, packages in KEPT_TO.items():
+        assert library not in roots or package in packages, f"{package} must not import {library}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_are_ours(package: str) -> None:
+    module = importlib.import_module(package)
+    assert Path(module.__file__ or "").resolve().parent == ROOT / package
+
+
+def test_the_server_does_not_load_torch() -> None:
+    code = "import sys, server.app; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

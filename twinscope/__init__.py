@@ -1,0 +1,1 @@
+"""The command line of Twinscope: one verb a function, nothing but wiring."""
