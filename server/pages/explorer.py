@@ -1,0 +1,91 @@
+"""Page object of `/{pair}`, the explorer: one row a version, filtered, sorted, page by page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from server.pages.fields import Link
+from server.pages.labels import CountsView
+
+Operator = Literal["gte", "lte", "eq"]
+CellValue = float | int | str | bool | None
+
+
+@dataclass(frozen=True)
+class ColumnView:
+    """A column that one can sort and filter by.
+
+    `sort_href` sorts by it, or turns the direction when it is the one sorted by already;
+    `sorted` says how it is sorted now. `definition` is one sentence.
+    """
+
+    key: str
+    title: str
+    unit: str
+    definition: str
+    kind: Literal["number", "integer", "text", "boolean"]
+    sorted: Literal["ascending", "descending"] | None
+    sort_href: str
+
+
+@dataclass(frozen=True)
+class FilterView:
+    """A filter in force, as a human sentence, and the same page without it."""
+
+    key: str
+    operator: Operator
+    value: str
+    sentence: str
+    remove_href: str
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """One version: `values[column.key]` for every column, None where undefined."""
+
+    side: Literal["left", "right"]
+    layer: int
+    neuron: int
+    name: str
+    href: str
+    values: dict[str, CellValue]
+    labels: CountsView
+
+
+@dataclass(frozen=True)
+class ExplorerPage:
+    """`/{pair}`. `total` counts the rows that pass the filters, `page` starts at 1.
+
+    `summary` says in a sentence what is shown. `layer_links` and `side_links` are the choices of
+    layer and side, "all" first. `query` is the page's own query string without `page` (starts
+    with "?" or is empty), which `/{pair}/random` understands, too.
+    """
+
+    pair: str
+    pair_name: str
+    run: str
+    pinned: bool
+    permalink: str
+    left_act_fn: str
+    right_act_fn: str | None
+    summary: str
+    filters: tuple[FilterView, ...]
+    columns: tuple[ColumnView, ...]
+    rows: tuple[VersionRow, ...]
+    layer: int | None
+    side: Literal["left", "right"] | None
+    sort: str
+    page: int
+    size: int
+    total: int
+    n_pages: int
+    query: str
+    random_href: str
+    first_href: str | None
+    previous_href: str | None
+    next_href: str | None
+    last_href: str | None
+    layer_links: tuple[Link, ...]
+    side_links: tuple[Link, ...]
+    json_href: str

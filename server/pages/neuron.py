@@ -1,0 +1,255 @@
+"""Page object of `/{pair}/{layer}/{neuron}`, the side by side: the JSON is a public contract.
+
+Fields may be added, not renamed. Values of activations carry four significant digits (they were
+stored in half precision); statistics are as they were computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from server.pages.fields import HTML_ONLY, Link
+
+SideName = Literal["left", "right"]
+SiteName = Literal["pre", "mid", "post"]
+
+
+@dataclass(frozen=True)
+class HistogramView:
+    """`counts[i]` values lie in bin i; they sum to n.
+
+    `edges` are the inner ones, one less than the bins: the first and the last bin are open.
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SiteView:
+    """Population statistics of one version at one site; None where undefined."""
+
+    hook_point: str
+    n: int
+    mean: float | None
+    std: float | None
+    skewness: float | None
+    kurtosis: float | None
+    min: float | None
+    max: float | None
+    histogram: HistogramView
+
+
+@dataclass(frozen=True)
+class OtherView:
+    """The other version on the same snippet.
+
+    `shown` says whether it is the neuron in the other column (a best match need not be mutual).
+    `quantile` is the share of all tokens on which it is lower than at this focus.
+    """
+
+    neuron: int
+    name: str
+    shown: bool
+    display_site: SiteName
+    activation: float | None
+    quantile: float | None
+    values: dict[SiteName, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class ExampleView:
+    """A token at which a version is shown, within its snippet.
+
+    `focus` is the index of the token among `tokens` and `values[site]`, all of one length.
+    `tokens` are for display, one by one; a page joins `pieces`, the bytes, before it decodes.
+    """
+
+    band: str
+    rank: int
+    document: str
+    document_id: int
+    source: str
+    window: int
+    position: int
+    activation: float
+    tokens: tuple[str, ...]
+    focus: int
+    values: dict[SiteName, tuple[float, ...]]
+    other: OtherView | None
+    pieces: Annotated[tuple[bytes, ...], HTML_ONLY] = ()
+
+
+@dataclass(frozen=True)
+class BandView:
+    """A band of examples: `low` and `high` bound the display site's value, None is open.
+
+    `examples` are indices into the version's `examples`.
+    """
+
+    key: str
+    title: str
+    definition: str
+    low: float | None
+    high: float | None
+    examples: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SenseView:
+    """A cluster of a version's contexts; `examples` are indices into its examples."""
+
+    share: float
+    tokens: tuple[str, ...]
+    examples: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LogitEffectsView:
+    """Tokens that the neuron promotes and suppresses: (display string, effect on the logit)."""
+
+    promoted: tuple[tuple[str, float], ...]
+    suppressed: tuple[tuple[str, float], ...]
+    kurtosis: float | None
+    skewness: float | None
+
+
+@dataclass(frozen=True)
+class PartnerView:
+    """A neuron of the other model correlated with this version, the strongest first.
+
+    `null` is the same maximum against a random basis; `mutual` says (of the best one only) that
+    each is the other's best.
+    """
+
+    layer: int
+    neuron: int
+    correlation: float
+    null: float | None
+    mutual: bool | None
+    name: str
+    href: str
+
+
+@dataclass(frozen=True)
+class SimilarView:
+    """A neuron of the same model correlated with this version."""
+
+    layer: int
+    neuron: int
+    correlation: float
+    name: str
+    href: str
+
+
+@dataclass(frozen=True)
+class CorrespondenceView:
+    """How strongly this version corresponds to the other model: `excess` = best − null."""
+
+    same_index_correlation: float | None
+    same_index_rank: int | None
+    best_neuron: int | None
+    best_correlation: float | None
+    null: float | None
+    excess: float | None
+    mutual: bool | None
+    assigned_neuron: int | None
+    assigned_correlation: float | None
+
+
+@dataclass(frozen=True)
+class BandEdges:
+    """Quantiles of the display site in the run's token sample, where the bands meet."""
+
+    q50: float
+    q90: float
+    q99: float
+    q999: float
+
+
+@dataclass(frozen=True)
+class VersionView:
+    """One neuron in one model of the pair.
+
+    `shown_site` is the site that the page draws: the one asked for by `?site=`, or the display
+    site where that one does not exist in this model. `labels_href` is this side's own fragment.
+    """
+
+    side: SideName
+    model: str
+    act_fn: str
+    weights_sha256: str
+    layer: int
+    neuron: int
+    name: str
+    display_site: SiteName
+    shown_site: SiteName
+    sites: dict[SiteName, SiteView]
+    density: float | None
+    density_threshold: float | None
+    band_edges: BandEdges | None
+    bands: tuple[BandView, ...]
+    examples: tuple[ExampleView, ...]
+    senses: tuple[SenseView, ...]
+    logit_effects: LogitEffectsView | None
+    evidence: None
+    partners: tuple[PartnerView, ...]
+    similar: tuple[SimilarView, ...]
+    correspondence: CorrespondenceView
+    labels_action: str
+    labels_href: str
+
+
+@dataclass(frozen=True)
+class Versions:
+    """Left and right; `right` is None in a single-sided run, or where there is no match."""
+
+    left: VersionView | None
+    right: VersionView | None
+
+
+@dataclass(frozen=True)
+class NeuronLinks:
+    """Where one can go from here; None at an end. `pairings` and `sites` are choices."""
+
+    explorer: str
+    layer: str
+    run: str
+    random: str
+    previous: str | None
+    next: str | None
+    labels: str
+    newest: str | None
+    pairings: tuple[Link, ...]
+    sites: tuple[Link, ...]
+    layers: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class NeuronPage:
+    """The side by side. `neuron` is the anchor's index; the other column may show another.
+
+    `pinned` says that `?run=` was given; `permalink` is this state with its run pinned.
+    `n_tokens` are the unmasked tokens that every statistic is of. `cka` is the layer's.
+    """
+
+    pair: str
+    run: str
+    layer: int
+    neuron: int
+    pairing: Literal["index", "match"]
+    permalink: str
+    versions: Versions
+    anchor: SideName
+    site: SiteName | None
+    name: str
+    pair_name: str
+    corpus: str
+    n_tokens: int
+    n_layers: int
+    n_neurons: int
+    pinned: bool
+    cka: float | None
+    links: NeuronLinks
+    json_href: str
