@@ -338,3 +338,36 @@ class ExplorerRow:
     neuron: int
     values: dict[str, float | int | str | bool | None] = field(default_factory=dict)
     labels: LabelCounts = field(default_factory=LabelCounts)
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """A row of the explorer with `rows=pair`: one index, both versions, their difference.
+
+    `values` has the keys `left_X`, `right_X` and, for numbers, `diff_X` = left − right.
+    """
+
+    layer: int
+    neuron: int
+    values: dict[str, float | int | str | bool | None] = field(default_factory=dict)
+    left_labels: LabelCounts = field(default_factory=LabelCounts)
+    right_labels: LabelCounts = field(default_factory=LabelCounts)
+
+
+@dataclass(frozen=True)
+class ShownExample:
+    """An example with what is needed to show it.
+
+    `tokens` are the snippet's ids, [length] like each of the example's value arrays; the focus is
+    `tokens[focus]`.
+    """
+
+    example: ExampleRecord
+    document_name: str
+    source: str
+    tokens: TokenArray
+
+    @property
+    def focus(self) -> int:
+        """Index of the focus within the snippet."""
+        return self.example.position - self.example.start

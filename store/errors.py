@@ -1,0 +1,54 @@
+"""What the store raises: one line that says what was wrong, and one that says what to do."""
+
+from __future__ import annotations
+
+from store.records import RunRecord
+
+
+class StoreError(Exception):
+    """A fault with a reason that a person can act on; `message` holds no password."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message if hint is None else f"{message} {hint}")
+        self.message = message
+        self.hint = hint
+
+
+class DatabaseUnreachable(StoreError):
+    """The database does not answer, or its file cannot be opened or written."""
+
+
+class SchemaMismatch(StoreError):
+    """The database is not at this program's schema version, or not Twinscope's at all."""
+
+
+class RunNotFound(StoreError):
+    """No published run has this id, prefix or pair."""
+
+
+class AmbiguousRun(StoreError):
+    """A prefix fits several runs; the message names them."""
+
+
+class UnknownColumn(StoreError):
+    """A filter or a sort names no column of the explorer; the hint names the columns."""
+
+
+class InvalidFilter(StoreError):
+    """A filter's operator or value does not fit its column."""
+
+
+class UnknownModel(StoreError):
+    """No model with these weights is in the database, so nothing can be labelled there."""
+
+
+class LoadInterrupted(StoreError):
+    """Another process took over the load of the same run."""
+
+
+class AlreadyPublished(StoreError):
+    """The run's identity is published already: nothing is to be done. `run` is the stored one."""
+
+    def __init__(self, run: RunRecord) -> None:
+        super().__init__(f"Run {run.id} is published already.")
+        self.run = run
