@@ -1,0 +1,161 @@
+"""What can go wrong on a request: small exceptions, translated once (server.error_responses).
+
+Each says what was wrong and, as `hint`, where to go or what to do. `code` is for programs and
+part of the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ServerError(Exception):
+    """The server cannot start or run; `message` is one line for the terminal."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class SettingsError(ServerError):
+    """A `TWINSCOPE_*` variable cannot be understood."""
+
+
+class PortInUseError(ServerError):
+    """Something else listens on the port already."""
+
+
+class PageError(Exception):
+    """A request that cannot be answered: `status` and `code` of the class, words of the case."""
+
+    status = 400
+    code = "bad_request"
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class PairNotFound(PageError):
+    """No such pair."""
+
+    status = 404
+    code = "pair_not_found"
+
+    @classmethod
+    def among(cls, slug: str, slugs: Iterable[str]) -> PairNotFound:
+        """The error for `slug`, naming the pairs there are."""
+        known = ", ".join(sorted(slugs))
+        there_are = f"The pairs here are: {known}." if known else "There is no pair here yet."
+        return cls(f"There is no pair named “{slug}”. {there_are}", "/")
+
+
+class NeuronNotFound(PageError):
+    """Layer or neuron out of range."""
+
+    status = 404
+    code = "neuron_not_found"
+
+
+class RunNotFound(PageError):
+    """No run with this id."""
+
+    status = 404
+    code = "run_not_found"
+
+
+class RunOfAnotherPair(PageError):
+    """The run exists, but shows another pair."""
+
+    status = 404
+    code = "run_of_another_pair"
+
+
+class RunNotPublished(PageError):
+    """The pair has nothing to show yet."""
+
+    status = 404
+    code = "run_not_published"
+
+
+class NothingMatches(PageError):
+    """No version passes the filters."""
+
+    status = 404
+    code = "nothing_matches"
+
+
+class VersionMissing(PageError):
+    """A single-sided run has no such version."""
+
+    status = 404
+    code = "version_not_found"
+
+
+class BadParameter(PageError):
+    """A query parameter that has no meaning here."""
+
+    status = 422
+    code = "bad_parameter"
+
+
+class BadFilter(BadParameter):
+    """A filter on an unknown column, with an unknown operator or an unreadable value."""
+
+    code = "bad_filter"
+
+
+class BadSort(BadParameter):
+    """A sort by an unknown column."""
+
+    code = "bad_sort"
+
+
+class BadPage(BadParameter):
+    """A page number or size out of range."""
+
+    code = "bad_page"
+
+
+class BadLabel(PageError):
+    """A label that cannot be kept."""
+
+    status = 422
+    code = "bad_label"
+
+
+class ForeignHost(PageError):
+    """The request addresses a name that is not this server's."""
+
+    status = 403
+    code = "foreign_host"
+
+
+class ForeignOrigin(PageError):
+    """The request was sent by a page of another site."""
+
+    status = 403
+    code = "foreign_origin"
+
+
+class BodyTooLarge(PageError):
+    """The request's body is larger than any form here."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class AddressTooLong(PageError):
+    """The request's address is longer than any link here."""
+
+    status = 414
+    code = "address_too_long"
+
+
+class StoreUnavailable(PageError):
+    """The database does not answer."""
+
+    status = 503
+    code = "database_unavailable"

@@ -1,0 +1,68 @@
+"""What a server process holds: settings, database, templates, and the hash of what it serves."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+from fastapi import Request
+from jinja2 import Environment
+
+from server.settings import Settings
+from store import vocabulary
+from store.engine import Engine
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATES = ROOT / "frontend" / "templates"
+STATIC = ROOT / "frontend" / "static"
+
+_VOCABULARIES_KEPT = 8
+
+
+@dataclass(frozen=True)
+class Site:
+    """One per application. `build` changes whenever code, templates or static files do."""
+
+    settings: Settings
+    engine: Engine
+    templates: Environment
+    build: str
+    _vocabularies: OrderedDict[str, list[bytes]] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def vocabulary(self, run_id: str) -> list[bytes]:
+        """The bytes of each token id of a run; the last few runs' are kept in memory."""
+        with self._lock:
+            kept = self._vocabularies.get(run_id)
+            if kept is not None:
+                self._vocabularies.move_to_end(run_id)
+                return kept
+        loaded = vocabulary.load(self.engine, run_id)
+        with self._lock:
+            self._vocabularies[run_id] = loaded
+            while len(self._vocabularies) > _VOCABULARIES_KEPT:
+                self._vocabularies.popitem(last=False)
+        return loaded
+
+
+def site_of(request: Request) -> Site:
+    """The site that a request is addressed to."""
+    return cast(Site, request.app.state.site)
+
+
+@lru_cache(maxsize=1)
+def build_hash() -> str:
+    """Twelve hex digits over all files that shape a page: the ETags of pinned pages hold it."""
+    digest = hashlib.sha256()
+    files = [*(ROOT / "server").rglob("*.py"), *(ROOT / "store").rglob("*.py")]
+    for directory in (TEMPLATES, STATIC):
+        files += [path for path in directory.rglob("*") if path.is_file()]
+    for path in sorted(files):
+        digest.update(str(path.relative_to(ROOT)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
