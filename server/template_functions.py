@@ -10,6 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {}
+from server import number_text
+from server.definitions import DEFINITIONS
+from server.neuron_drawing import draw
 
-FILTERS: dict[str, Callable[..., Any]] = {}
+FUNCTIONS: dict[str, Callable[..., Any]] = {"draw": draw, "definition": DEFINITIONS.__getitem__}
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "number": number_text.number,
+    "fixed": number_text.fixed,
+    "count": number_text.count,
+    "share": number_text.share,
+    "duration": number_text.duration,
+    "size": number_text.size,
+    "moment": number_text.moment,
+    "aligned": number_text.aligned,
+}

@@ -1,0 +1,202 @@
+"""What each shown quantity means: one dictionary, behind every term that can be asked about.
+
+`DEFINITIONS[key]` is shown where the term stands (a popover) and on `/definitions#key`. The words
+follow docs/evidence.md; `source` names its section.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Definition:
+    """`text` is one to three sentences; `formula` and `unit` are "" where there is none."""
+
+    name: str
+    unit: str
+    text: str
+    formula: str = ""
+    source: str = ""
+
+
+_UNIT = "activation"
+
+DEFINITIONS: dict[str, Definition] = {
+    "version": Definition(
+        "version",
+        "",
+        "One neuron in one of the two models of a pair. The models saw the same batches in the "
+        "same order and differ in their activation function; left is blue, right is orange.",
+    ),
+    "site": Definition(
+        "site",
+        "",
+        "Where an activation is read. pre: before the nonlinearity (W_in·x + b_in). mid: after "
+        "SoLU and before its LayerNorm (SoLU only). post: what W_out reads.",
+        source="0",
+    ),
+    "display_site": Definition(
+        "display site",
+        "",
+        "The site that ranks examples: mid for an activation with a LayerNorm after it (SoLU), "
+        "post for all others.",
+        source="0",
+    ),
+    "n": Definition(
+        "tokens",
+        "tokens",
+        "Tokens of the corpus that every statistic is of. The first token of a window (BOS) and "
+        "padding are left out, nothing else is.",
+        source="0",
+    ),
+    "activation": Definition(
+        "activation",
+        "",
+        "A scalar: the neuron's value at one site, one token. Its unit is the model's own; the "
+        "two models' units need not agree.",
+        source="0",
+    ),
+    "mean": Definition("mean", _UNIT, "Mean over all tokens at this site.", "μ = E[z]", "1"),
+    "std": Definition(
+        "standard deviation", _UNIT, "Of the population, over all tokens.", "σ = √E[(z−μ)²]", "1"
+    ),
+    "skewness": Definition(
+        "skewness",
+        "",
+        "Asymmetry of the distribution: above zero where the tail is towards high activations.",
+        "E[((z−μ)/σ)³]",
+        "1",
+    ),
+    "kurtosis": Definition(
+        "kurtosis",
+        "",
+        "Weight of the tails. A normal distribution has 3; hundreds mean that the neuron is near "
+        "its mean almost always, and far from it on few tokens.",
+        "E[((z−μ)/σ)⁴]",
+        "1",
+    ),
+    "min": Definition("minimum", _UNIT, "The lowest activation over all tokens.", "", "1"),
+    "max": Definition("maximum", _UNIT, "The highest activation over all tokens.", "", "1"),
+    "density": Definition(
+        "density",
+        "share of tokens",
+        "How often the neuron is on: the share of tokens whose activation lies above a tenth of "
+        "the way from the mean to the maximum.",
+        "P(z > μ + 0.1·(max − μ))",
+        "1",
+    ),
+    "histogram": Definition(
+        "histogram",
+        "tokens",
+        "Counts over all tokens, on a logarithmic scale, in bins that are the same for every "
+        "neuron; both versions share the axes. The horizontal axis is linear around zero and "
+        "logarithmic further out. The filled curve is the display site. The shaded part is all "
+        "that the top examples show.",
+        source="1",
+    ),
+    "band": Definition(
+        "band",
+        "",
+        "A range of quantiles of the display site. Top: the highest token of each of the 20 "
+        "documents in which it is highest. Between: five tokens drawn by chance from each range. "
+        "Bottom: the five most negative.",
+        source="2",
+    ),
+    "lifted": Definition(
+        "lifted",
+        "",
+        "Tokens on which SoLU's output lies below its median, but its LayerNorm makes the "
+        "activation large: what a ranking by mid never shows.",
+        source="2",
+    ),
+    "quantile": Definition(
+        "quantile",
+        "share of tokens",
+        "The share of all tokens on which that version is less active than here; 50 % is its "
+        "median. A top example of one version at a middling quantile of the other is a token on "
+        "which the two disagree.",
+        source="2",
+    ),
+    "correlation": Definition(
+        "correlation",
+        "",
+        "Pearson correlation of the two neurons' activations (display sites) over the same "
+        "32,768 tokens, drawn by chance from the whole corpus.",
+        "ρ",
+        "3",
+    ),
+    "same_index": Definition(
+        "same index",
+        "",
+        "The neuron with the same layer and number in the other model. The two models began from "
+        "the same weights, so that the same index is a hypothesis, to be judged by its "
+        "correlation and its rank among all neurons of the layer.",
+        source="3",
+    ),
+    "best_match": Definition(
+        "best match",
+        "",
+        "The neuron of the other model's same layer with the highest correlation. Mutual: each "
+        "is the other's best.",
+        source="3",
+    ),
+    "null": Definition(
+        "random basis",
+        "",
+        "The highest correlation with the other model's layer after a random rotation: what a "
+        "best match reaches when neurons mean nothing in particular. A match counts for what it "
+        "has above this.",
+        "max ρ with a random orthogonal basis",
+        "3",
+    ),
+    "assignment": Definition(
+        "one-to-one match",
+        "",
+        "The partner when each neuron of the layer gets exactly one, such that the sum of "
+        "correlations is highest.",
+        source="3",
+    ),
+    "cka": Definition(
+        "CKA",
+        "",
+        "Linear centred kernel alignment of the whole layer: how alike the two models' layers are "
+        "as spaces, whatever their neurons. 1: the same up to rotation and scale.",
+        source="3",
+    ),
+    "similar": Definition(
+        "similar neurons",
+        "",
+        "The five neurons of the same model and layer with the highest correlation.",
+        source="3",
+    ),
+    "logit_effects": Definition(
+        "logit effects",
+        "logits per unit of activation",
+        "What the neuron adds to each token's logit when it is on, along the direct path: its "
+        "output weights times the unembedding, the final LayerNorm's weights folded in.",
+        "W_out[neuron]·W_U",
+        "8",
+    ),
+    "label": Definition(
+        "label",
+        "",
+        "A person's verdict: monosemantic (80 % or more of what it responds to is one rule or "
+        "category), polysemantic, unclear or dead. History is kept; each person's latest counts.",
+        source="10",
+    ),
+    "token_sample": Definition(
+        "token sample",
+        "tokens",
+        "32,768 tokens drawn by chance from the whole corpus, the same for all neurons and both "
+        "versions. Bands below the top and correlations are of these.",
+        source="2",
+    ),
+    "loss": Definition(
+        "loss",
+        "nats a token, bits a byte",
+        "Cross-entropy on held-out documents, which training never saw. Bits a byte can be "
+        "compared between tokenizers.",
+        source="7",
+    ),
+}

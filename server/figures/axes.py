@@ -1,0 +1,182 @@
+"""The shared axes of activation histograms: whole bins of the store joined into equal cells.
+
+The horizontal axis is symmetric-log: linear in eight cells from zero to `threshold`, then eight
+cells to each power of two, mirrored below zero. Every edge of a cell is an edge of
+`store.histogram_edges`, so a cell is a union of whole bins and counts are conserved exactly. The
+middle cell reaches from −threshold/8 to threshold/8 and is two cells wide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from store.histogram_edges import (
+    BINS_PER_POWER,
+    HIGHEST_POWER,
+    LOWEST_POWER,
+    MIDDLE,
+    N_BINS,
+    N_SIDE,
+)
+
+POWERS_SHOWN = 7
+"""Powers of two between the linear part and the largest magnitude that the axis holds."""
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ActivationAxis:
+    """Horizontal axis: `threshold` = 2^power ends the linear part; cells first … last are shown.
+
+    Cells are numbered by magnitude and sign: 0 is the middle one, ±1 … ±7 the linear ones, ±8 and
+    beyond the logarithmic ones. `largest` is the number of the open outermost cell.
+    """
+
+    power: int
+    first: int
+    last: int
+
+    @property
+    def threshold(self) -> float:
+        """End of the linear part, in units of activation."""
+        return float(2.0**self.power)
+
+    @property
+    def largest(self) -> int:
+        """Number of the outermost cell, which is open."""
+        return 8 + (HIGHEST_POWER - self.power) * BINS_PER_POWER
+
+    def place(self, activation: float) -> float:
+        """Where an activation lies, in cells from zero (signed, fractional)."""
+        size = abs(activation) / self.threshold
+        if size < 1:
+            cells = 8 * size
+        else:
+            octave = min(math.floor(math.log2(size)), HIGHEST_POWER - self.power)
+            cells = 8 + 8 * octave + 8 * min(size / 2.0**octave - 1, 1.0)
+        return math.copysign(cells, activation)
+
+    def percent(self, activation: float) -> float:
+        """Where an activation lies, in percent of the axis from its left end; clipped to it."""
+        share = (self.place(activation) - self.left) / (self.right - self.left)
+        return 100 * min(max(share, 0.0), 1.0)
+
+    @property
+    def left(self) -> float:
+        """Left end in cells from zero."""
+        return self._lower_edge(self.first)
+
+    @property
+    def right(self) -> float:
+        """Right end in cells from zero."""
+        return -self._lower_edge(-self.last)
+
+    @staticmethod
+    def _lower_edge(cell: int) -> float:
+        return float(cell - 1 if cell <= 0 else cell)
+
+    def edges(self) -> list[float]:
+        """The edges of the shown cells, in cells from `left`; [last − first + 2]."""
+        edges = [self._lower_edge(cell) for cell in range(self.first, self.last + 1)]
+        return [edge - self.left for edge in [*edges, self.right]]
+
+    def rebin(self, counts: Sequence[int] | Counts) -> Counts:
+        """Counts of the shown cells from the 387 bins; [last − first + 1] int64, sum conserved.
+
+        Counts outside first … last go to the nearest shown cell.
+        """
+        array = np.asarray(counts, dtype=np.int64)
+        cells = np.clip(_cell_of_bin(self.power), self.first, self.last) - self.first
+        found = np.zeros(self.last - self.first + 1, dtype=np.int64)
+        np.add.at(found, cells, array)
+        return found
+
+    def ticks(self) -> list[float]:
+        """Round activations inside the axis: 0 and ± powers of ten, at least a label apart."""
+        nearest = 0.07 * (self.right - self.left)
+        found = [0.0]
+        for sign in (1, -1):
+            previous = 0.0
+            for exponent in range(-6, 4):
+                value = sign * 10.0**exponent
+                place = self.place(value)
+                inside = self.left <= place <= self.right
+                if inside and abs(place - previous) >= nearest:
+                    found.append(value)
+                    previous = place
+        return sorted(value for value in found if self.left <= self.place(value) <= self.right)
+
+
+def _cell_of_bin(power: int) -> npt.NDArray[np.int64]:
+    """The cell of each of the 387 bins for a linear part that ends at 2^power."""
+    magnitude = np.abs(np.arange(N_BINS) - MIDDLE)
+    lower = np.zeros(N_BINS)
+    inner = magnitude > 0
+    octave, eighth = np.divmod(magnitude[inner] - 1, BINS_PER_POWER)
+    lower[inner] = 2.0 ** (LOWEST_POWER + octave) * (1 + eighth / BINS_PER_POWER)
+    in_log_part = magnitude - 1 - (power - LOWEST_POWER) * BINS_PER_POWER
+    cell = np.where(in_log_part >= 0, 8 + in_log_part, np.floor(8 * lower / 2.0**power))
+    signed = np.sign(np.arange(N_BINS) - MIDDLE) * cell
+    return signed.astype(np.int64)
+
+
+def activation_axis(histograms: Iterable[Sequence[int] | Counts]) -> ActivationAxis:
+    """The axis that holds all the given histograms (387 counts each), with a cell to spare.
+
+    Without a single count it spans −1 to 1.
+    """
+    total = np.zeros(N_BINS, dtype=np.int64)
+    for counts in histograms:
+        total += np.asarray(counts, dtype=np.int64)
+    occupied = np.flatnonzero(total)
+    if not occupied.size:
+        return ActivationAxis(power=-POWERS_SHOWN, first=-64, last=64)
+    largest = int(np.abs(occupied - MIDDLE).max())
+    exponent = LOWEST_POWER + math.ceil(min(largest, N_SIDE) / BINS_PER_POWER)
+    power = max(exponent - POWERS_SHOWN, LOWEST_POWER + 3)
+    cells = _cell_of_bin(power)[occupied]
+    return ActivationAxis(
+        power=power, first=min(int(cells.min()) - 1, -4), last=max(int(cells.max()) + 1, 4)
+    )
+
+
+@dataclass(frozen=True)
+class CountAxis:
+    """Vertical axis of token counts, logarithmic: 1 stands a little above the floor, 0 on it."""
+
+    largest: int
+
+    FLOOR = -0.35
+
+    def height(self, count: int) -> float:
+        """Height of a count as a share of the axis, 0 … 1."""
+        if count <= 0:
+            return 0.0
+        top = max(math.log10(max(self.largest, 10)) * 1.06, 1.0)
+        return (math.log10(count) - self.FLOOR) / (top - self.FLOOR)
+
+    def ticks(self) -> list[int]:
+        """Powers of ten up to the largest count; every second or third one where there are many."""
+        highest = max(math.floor(math.log10(max(self.largest, 1))), 0)
+        step = 1 if highest <= 3 else 2 if highest <= 6 else 3
+        return [10**exponent for exponent in range(0, highest + 1, step)]
+
+
+def short_count(count: int) -> str:
+    """1, 100, 10k, 1M: a power of ten as an axis names it."""
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= size:
+            return f"{count // size}{letter}"
+    return str(count)
+
+
+def short_number(value: float) -> str:
+    """An activation on an axis: 0, 0.01, −1, 10, with a true minus sign."""
+    text = f"{abs(value):g}"
+    return f"−{text}" if value < 0 else text

@@ -1,0 +1,274 @@
+"""The side by side as it is drawn: figures, heat maps and summaries made from a `NeuronPage`.
+
+    drawn = draw(page)      drawn.sides["left"].histogram, drawn.bands, drawn.scale
+
+Nothing here is part of the JSON: every number drawn is in the page object already. Both versions
+share the axes of their histograms and the scale of their colours.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from server.figures.correspondence import correspondence
+from server.figures.histogram import Curve, Marker, histogram, shared_axes
+from server.pages.neuron import BandView, ExampleView, NeuronPage, SiteName, VersionView
+from server.token_text import heat_map, level_bounds, levels, token_markup, value_attributes
+from store.histogram_edges import N_BINS, bin_index
+from store.records import BANDS
+
+_CHIPS = 12
+"""Distinct focus tokens that a band's summary names, the most frequent first."""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A focus token of a band: how many examples have it, and the colour of the highest."""
+
+    text: Markup
+    count: int
+    level: str
+    href: str
+
+
+@dataclass(frozen=True)
+class DrawnExample:
+    """An example with its tokens as spans, and what a popover reads as attributes."""
+
+    example: ExampleView
+    anchor: str
+    tokens: Markup
+    attributes: Markup
+    silent: bool
+
+
+@dataclass(frozen=True)
+class DrawnBand:
+    """One band of one version; `share` is the part of all tokens that lies in it, if known."""
+
+    band: BandView
+    share: float | None
+    examples: tuple[DrawnExample, ...]
+    chips: tuple[Chip, ...]
+    omitted_chips: int
+
+
+@dataclass(frozen=True)
+class BandRow:
+    """One band across the page: a side without it (no LayerNorm, no version) is None."""
+
+    key: str
+    anchor: str
+    title: str
+    definition: str
+    sides: dict[str, DrawnBand | None]
+
+
+@dataclass(frozen=True)
+class DrawnSide:
+    """The figures of one version; `n_as_high` bounds the tokens as high as the lowest top one."""
+
+    version: VersionView
+    histogram: Markup
+    correspondence: Markup
+    lowest_top: float | None
+    n_top: int
+    n_as_high: int | None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """`scale` is the activation of the deepest colour, `bounds` the least of levels 1 … 8."""
+
+    sides: dict[str, DrawnSide]
+    bands: tuple[BandRow, ...]
+    scale: float | None
+    bounds: tuple[float, ...]
+
+
+def draw(page: NeuronPage) -> Drawing:
+    """Everything on the page that is not plain text."""
+    versions = {
+        side: version
+        for side, version in (("left", page.versions.left), ("right", page.versions.right))
+        if version is not None
+    }
+    scale = _colour_scale(versions.values())
+    return Drawing(
+        sides=_draw_sides(versions),
+        bands=_draw_bands(versions, scale),
+        scale=scale,
+        bounds=tuple(level_bounds(scale)) if scale else (),
+    )
+
+
+def _colour_scale(versions: Iterable[VersionView]) -> float | None:
+    """The largest magnitude of the shown sites of all versions; None where nothing is active."""
+    largest = 0.0
+    for version in versions:
+        site = version.sites[version.shown_site]
+        largest = max(largest, abs(site.min or 0.0), abs(site.max or 0.0))
+    return largest or None
+
+
+def _draw_sides(versions: dict[str, VersionView]) -> dict[str, DrawnSide]:
+    counts = [
+        site.histogram.counts for version in versions.values() for site in version.sites.values()
+    ]
+    axis, counts_axis = shared_axes(counts)
+    drawn = {}
+    for side, version in versions.items():
+        top = [example.activation for example in version.examples if example.band == "top"]
+        lowest_top = min(top, default=None)
+        drawn[side] = DrawnSide(
+            version=version,
+            histogram=histogram(
+                name=f"{version.act_fn} {version.name}",
+                side=side,
+                axis=axis,
+                counts_axis=counts_axis,
+                curves=[
+                    Curve(
+                        name, site.hook_point, site.histogram.counts, name == version.display_site
+                    )
+                    for name, site in version.sites.items()
+                ],
+                markers=_markers(version),
+                lowest_top=lowest_top,
+                n_top=len(top),
+            ),
+            correspondence=correspondence(
+                name=f"{version.act_fn} {version.name}",
+                side=side,
+                same_index=version.correspondence.same_index_correlation,
+                best=version.correspondence.best_correlation,
+                null=version.correspondence.null,
+            ),
+            lowest_top=lowest_top,
+            n_top=len(top),
+            n_as_high=_n_as_high(version, lowest_top),
+        )
+    return drawn
+
+
+def _markers(version: VersionView) -> list[Marker]:
+    edges = version.band_edges
+    if edges is None:
+        return []
+    named = (("50 %", edges.q50), ("90 %", edges.q90), ("99 %", edges.q99), ("99.9 %", edges.q999))
+    return [Marker(name, activation) for name, activation in named]
+
+
+def _n_as_high(version: VersionView, lowest_top: float | None) -> int | None:
+    """Tokens in the lowest top example's bin and above: at most so many are as high as it."""
+    counts = version.sites[version.display_site].histogram.counts
+    if lowest_top is None or len(counts) != N_BINS:
+        return None
+    return sum(counts[int(bin_index([lowest_top])[0]) :])
+
+
+def _draw_bands(versions: dict[str, VersionView], scale: float | None) -> tuple[BandRow, ...]:
+    rows = []
+    for key in BANDS:
+        sides: dict[str, DrawnBand | None] = {}
+        for side, version in versions.items():
+            band = next((band for band in version.bands if band.key == key), None)
+            sides[side] = None if band is None else _draw_band(version, band, versions, scale)
+        drawn = [band for band in sides.values() if band is not None]
+        if drawn:
+            rows.append(
+                BandRow(
+                    key=key,
+                    anchor=_anchor(key),
+                    title=drawn[0].band.title,
+                    definition=drawn[0].band.definition,
+                    sides=sides,
+                )
+            )
+    return tuple(rows)
+
+
+def _anchor(key: str) -> str:
+    return key.replace(".", "_")
+
+
+def _draw_band(
+    version: VersionView, band: BandView, versions: dict[str, VersionView], scale: float | None
+) -> DrawnBand:
+    examples = [version.examples[n] for n in band.examples]
+    chips, omitted = _chips(version, examples, scale)
+    low, high = _quantiles(band.key)
+    return DrawnBand(
+        band=band,
+        share=None if low is None or high is None else high - low,
+        examples=tuple(_draw_example(version, example, versions, scale) for example in examples),
+        chips=chips,
+        omitted_chips=omitted,
+    )
+
+
+def _quantiles(key: str) -> tuple[float | None, float | None]:
+    """`q99-99.9` → (0.99, 0.999); (None, None) for a band that is no range of quantiles."""
+    if not key.startswith("q"):
+        return None, None
+    low, _, high = key[1:].partition("-")
+    return float(low) / 100, float(high) / 100
+
+
+def _draw_example(
+    version: VersionView,
+    example: ExampleView,
+    versions: dict[str, VersionView],
+    scale: float | None,
+) -> DrawnExample:
+    other = example.other
+    theirs: SiteName | None = None
+    if other is not None:
+        column = versions.get("right" if version.side == "left" else "left")
+        theirs = column.shown_site if column is not None else other.display_site
+        if theirs not in other.values:
+            theirs = other.display_site
+    return DrawnExample(
+        example=example,
+        anchor=f"{version.side}-{_anchor(example.band)}-{example.rank}",
+        tokens=heat_map(
+            example.pieces,
+            focus=example.focus,
+            own=example.values[version.shown_site],
+            scale=scale,
+            other=other.values[theirs] if other is not None and theirs is not None else None,
+        ),
+        attributes=value_attributes(example.values, other.values if other is not None else None),
+        silent=example.band == "top"
+        and other is not None
+        and other.quantile is not None
+        and other.quantile < 0.9,
+    )
+
+
+def _chips(
+    version: VersionView, examples: list[ExampleView], scale: float | None
+) -> tuple[tuple[Chip, ...], int]:
+    """The distinct focus tokens of a band, the most frequent first, then in order of rank."""
+    counts = Counter(example.pieces[example.focus] for example in examples)
+    first: dict[bytes, ExampleView] = {}
+    for example in examples:
+        first.setdefault(example.pieces[example.focus], example)
+    order = sorted(first, key=lambda piece: (-counts[piece], first[piece].rank))
+    chips = []
+    for piece in order[:_CHIPS]:
+        example = first[piece]
+        level = levels([example.values[version.shown_site][example.focus]], scale)[0]
+        chips.append(
+            Chip(
+                text=token_markup(piece),
+                count=counts[piece],
+                level=f"{'p' if level > 0 else 'n'}{abs(level)}" if level else "",
+                href=f"#{version.side}-{_anchor(example.band)}-{example.rank}",
+            )
+        )
+    return tuple(chips), len(order) - len(chips)

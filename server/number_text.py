@@ -1,0 +1,113 @@
+"""Numbers as people read them: three significant digits, a true minus, – where undefined.
+
+number(0.012345)  → "0.0123"       number(None)   → "–"
+number(-1234.5)   → "−1,230"       share(0.99998) → "99.998 %"
+count(1048576)    → "1,048,576"    duration(83)   → "1 min 23 s"
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+from markupsafe import Markup, escape
+
+UNDEFINED = "–"
+MINUS = "−"
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_DECIMALS = 4
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A real number with `digits` significant digits; powers of ten below 10⁻⁴ and above 10⁶."""
+    if value is None or not math.isfinite(value):
+        return UNDEFINED
+    if value == 0:
+        return "0"
+    sign = MINUS if value < 0 else ""
+    size = float(f"{abs(value):.{digits - 1}e}")
+    exponent = math.floor(math.log10(size))
+    if exponent < -_DECIMALS or exponent >= 7:
+        mantissa = f"{size / 10.0**exponent:.{digits - 1}f}"
+        return f"{sign}{mantissa}·10{str(exponent).translate(_SUPERSCRIPTS)}"
+    return f"{sign}{abs(size):,.{max(digits - 1 - exponent, 0)}f}"
+
+
+def fixed(value: float | None, decimals: int = 2) -> str:
+    """A number with a fixed count of decimals: correlations and the like."""
+    if value is None or not math.isfinite(value):
+        return UNDEFINED
+    rounded = round(value, decimals)
+    return f"{MINUS if rounded < 0 else ''}{abs(rounded):,.{decimals}f}"
+
+
+def count(value: int | None) -> str:
+    """An exact count with separators of thousands."""
+    return UNDEFINED if value is None else f"{value:,}".replace("-", MINUS)
+
+
+def share(value: float | None) -> str:
+    """A share in percent; near 100 % as many digits as its distance from it needs."""
+    if value is None or not math.isfinite(value):
+        return UNDEFINED
+    percent = 100 * value
+    rest = abs(100 - percent)
+    if percent in (0, 100):
+        return f"{percent:.0f} %"
+    if 90 < percent < 100 and rest < 1:
+        decimals = min(max(-math.floor(math.log10(rest)), 1), 6)
+        return f"{percent:.{decimals}f} %"
+    if abs(percent) < 1e-3:
+        return f"{number(percent, 2)} %"
+    return f"{number(percent, 3 if abs(percent) < 99.95 else 4)} %"
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in its two largest units."""
+    if seconds is None or not math.isfinite(seconds):
+        return UNDEFINED
+    left = round(seconds)
+    if left < 60:
+        return f"{left} s"
+    minutes, left = divmod(left, 60)
+    if minutes < 60:
+        return f"{minutes} min {left:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def size(n_bytes: int | None) -> str:
+    """Bytes in decimal units."""
+    if n_bytes is None:
+        return UNDEFINED
+    for unit, power in (("GB", 9), ("MB", 6), ("kB", 3)):
+        if n_bytes >= 10**power:
+            return f"{number(n_bytes / 10**power)} {unit}"
+    return f"{n_bytes} B"
+
+
+def moment(when: datetime | None) -> Markup:
+    """A time as `<time>`, in UTC; naive ones are UTC already."""
+    if when is None:
+        return Markup(UNDEFINED)
+    utc = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    shown = f"{utc.day} {utc:%b %Y, %H:%M} UTC"
+    return Markup(f'<time datetime="{utc:%Y-%m-%dT%H:%M:%SZ}">{escape(shown)}</time>')
+
+
+def aligned(value: float | int | str | bool | None) -> Markup:
+    """A cell of a column: numbers are padded (invisibly) so that their decimal points line up."""
+    if value is None:
+        return Markup(f'<span class="none">{UNDEFINED}</span>')
+    if isinstance(value, bool):
+        return Markup("yes" if value else "no")
+    if isinstance(value, str):
+        return escape(value)
+    text = count(value) if isinstance(value, int) else number(value)
+    if isinstance(value, int) or "·" in text:
+        return Markup(text)
+    decimals = len(text.partition(".")[2])
+    padding = "0" * (_DECIMALS - decimals) if decimals < _DECIMALS else ""
+    if padding and not decimals:
+        padding = "." + padding
+    return Markup(f'{text}<span class="pad">{padding}</span>' if padding else text)

@@ -1,0 +1,220 @@
+"""Token bytes as text: one token alone, and a whole snippet as a heat map.
+
+    token_string(b" self")            → " self"
+    token_string(b"\\xc3")             → "\\\\xc3", a byte that is no whole character
+    heat_map([b" a", b"b"], focus=1, own=[0.1, 2.5], scale=2.5)
+                                       → '<span class="p2"><i> </i>a</span><span class="f p8">b</span>'
+
+Corpus text is untrusted: everything that leaves this module is escaped, control and bidirectional
+formatting characters are spelled out, and each token is its own element, which the style sheet
+isolates, so that a right-to-left token cannot reorder its neighbours.
+
+Colours are classes, since the pages' Content-Security-Policy forbids inline style: `n8 … n1` below
+zero, none around zero, `p1 … p8` above. The level is the rounded 8·√(|activation| / scale): the
+root keeps weak activations visible, and a scale shared by both versions keeps columns comparable.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup, escape
+
+LEVELS = 8
+NEWLINE = "↵"
+TAB = "→"
+CONTINUED = "‥"
+
+_CLASSES = tuple(
+    "" if level == 0 else f"{'p' if level > 0 else 'n'}{abs(level)}"
+    for level in range(-LEVELS, LEVELS + 1)
+)
+_OTHER_CLASSES = tuple(
+    "" if level == 0 else f"o{'p' if level > 0 else 'n'}{abs(level)}"
+    for level in range(-LEVELS, LEVELS + 1)
+)
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def levels(values: npt.ArrayLike, scale: float | None) -> list[int]:
+    """The colour level of each activation, −8 … 8; all 0 where `scale` is None or not positive."""
+    array = np.asarray(values, dtype=np.float64)
+    if not scale or scale <= 0:
+        return [0] * array.size
+    magnitude = np.sqrt(np.minimum(np.abs(np.nan_to_num(array)) / scale, 1.0)) * LEVELS
+    found: list[int] = (np.sign(array) * np.rint(magnitude)).astype(int).tolist()
+    return found
+
+
+def level_bounds(scale: float) -> list[float]:
+    """The smallest |activation| of each level 1 … 8, for a legend: ((k − ½) / 8)²·scale."""
+    return [((level - 0.5) / LEVELS) ** 2 * scale for level in range(1, LEVELS + 1)]
+
+
+def token_string(token: bytes) -> str:
+    r"""One token as plain text for JSON: bytes that are no whole character become `\xNN`."""
+    return token.decode("utf-8", errors="backslashreplace")
+
+
+def visible_string(token: bytes) -> str:
+    r"""One token as plain text for people: `token_string` with ↵, → and controls spelled out."""
+    return "".join(_visible(character) for character in token_string(token))
+
+
+def _visible(character: str) -> str:
+    if character == "\n":
+        return NEWLINE
+    if character == "\t":
+        return TAB
+    if unicodedata.category(character) in _INVISIBLE:
+        code = ord(character)
+        if code < 0x100:
+            return f"\\x{code:02x}"
+        return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return character
+
+
+def _markup_of_text(text: str) -> str:
+    """Escaped text with runs of spaces in `<i>` (dotted by the style sheet), `<b>` for the rest."""
+    if text.isalnum() and text.isascii():
+        return text
+    pieces: list[str] = []
+    spaces = 0
+    if text and unicodedata.combining(text[0]):
+        text = "◌" + text
+    for character in text:
+        if character == " ":
+            spaces += 1
+            continue
+        if spaces:
+            pieces.append(f"<i>{' ' * spaces}</i>")
+            spaces = 0
+        shown = _visible(character)
+        pieces.append(f"<b>{escape(shown)}</b>" if shown != character else str(escape(character)))
+    if spaces:
+        pieces.append(f"<i>{' ' * spaces}</i>")
+    return "".join(pieces).replace("</b><b>", "")
+
+
+@lru_cache(maxsize=65536)
+def _whole_token(token: bytes) -> str | None:
+    """Markup of a token that decodes on its own, else None."""
+    try:
+        return _markup_of_text(token.decode("utf-8"))
+    except UnicodeDecodeError:
+        return None
+
+
+def token_markup(token: bytes) -> Markup:
+    """One token alone as markup, spaces and controls made visible."""
+    whole = _whole_token(token)
+    return Markup(whole if whole is not None else _markup_of_text(_spelled(token)))
+
+
+def _spelled(token: bytes) -> str:
+    return token.decode("utf-8", errors="backslashreplace")
+
+
+def _joined_markup(tokens: Sequence[bytes]) -> list[str]:
+    """Markup of each token, characters split between tokens shown once, where they begin.
+
+    Bytes are decoded over the whole snippet; a token that only continues a character shows ‥.
+    """
+    found: list[str] = []
+    owner: list[int] = [n for n, token in enumerate(tokens) for _ in token]
+    stream = b"".join(tokens)
+    texts: list[list[str]] = [[] for _ in tokens]
+    place = 0
+    while place < len(stream):
+        width = _character_width(stream, place)
+        if width:
+            texts[owner[place]].append(_markup_of_text(stream[place : place + width].decode()))
+            for continued in sorted(set(owner[place + 1 : place + width]) - {owner[place]}):
+                texts[continued].append(f"<b>{CONTINUED}</b>")
+            place += width
+        else:
+            texts[owner[place]].append(f"<b>\\x{stream[place]:02x}</b>")
+            place += 1
+    for parts in texts:
+        found.append("".join(parts).replace("</b><b>", "").replace("</i><i>", ""))
+    return found
+
+
+def _character_width(stream: bytes, place: int) -> int:
+    """Bytes of the whole UTF-8 character that begins at `place`; 0 if none does."""
+    first = stream[place]
+    width = 1 if first < 0x80 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4
+    try:
+        stream[place : place + width].decode("utf-8")
+    except UnicodeDecodeError:
+        return 0
+    return width
+
+
+def snippet_markup(tokens: Sequence[bytes]) -> list[str]:
+    """Escaped markup of each token of a snippet, one entry a token, characters joined."""
+    whole = [_whole_token(token) for token in tokens]
+    if None in whole:
+        return _joined_markup(tokens)
+    return [text for text in whole if text is not None]
+
+
+def heat_map(
+    tokens: Sequence[bytes],
+    *,
+    focus: int | None,
+    own: npt.ArrayLike,
+    scale: float | None,
+    other: npt.ArrayLike | None = None,
+    other_scale: float | None = None,
+) -> Markup:
+    """The spans of a snippet: own activation as ground, the other version's as a bar beneath.
+
+    One span a token, classes only. `own` and `other` are [len(tokens)]; `other_scale` defaults to
+    `scale`, so that both versions are coloured alike.
+    """
+    own_levels = levels(own, scale)
+    other_levels = (
+        [0] * len(tokens)
+        if other is None
+        else levels(other, scale if other_scale is None else other_scale)
+    )
+    spans: list[str] = []
+    for n, (text, mine, theirs) in enumerate(
+        zip(snippet_markup(tokens), own_levels, other_levels, strict=True)
+    ):
+        names = [
+            name
+            for name in (
+                "f" if n == focus else "",
+                _CLASSES[mine + LEVELS],
+                _OTHER_CLASSES[theirs + LEVELS],
+            )
+            if name
+        ]
+        spans.append(
+            f'<span class="{" ".join(names)}">{text}</span>' if names else f"<span>{text}</span>"
+        )
+    return Markup("".join(spans))
+
+
+def value_attributes(
+    own: Mapping[str, Iterable[float]], other: Mapping[str, Iterable[float]] | None = None
+) -> Markup:
+    """` data-pre="0.1 2.5" … data-other-post="…"`: what a token's popover reads, a list a site."""
+    parts = [f' data-{escape(site)}="{_numbers(values)}"' for site, values in own.items()]
+    for site, values in (other or {}).items():
+        parts.append(f' data-other-{escape(site)}="{_numbers(values)}"')
+    return Markup("".join(parts))
+
+
+def _numbers(values: Iterable[float]) -> str:
+    """Space-joined numbers of three digits, two below 0.01, and 0 below 5e-5."""
+    return " ".join(
+        "0" if -5e-5 < value < 5e-5 else f"{value:.2g}" if -1e-2 < value < 1e-2 else f"{value:.3g}"
+        for value in np.asarray(values, dtype=np.float64).tolist()
+    )
