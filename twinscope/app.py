@@ -1,0 +1,276 @@
+"""The command ``twinscope``: one verb a function, nothing but wiring.
+
+Each verb imports what it runs when it runs it: `twinscope runs` never waits for torch.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twinscope import faults
+from twinscope.quantities import parse_count, show_count, show_duration
+
+app = typer.Typer(
+    name="twinscope",
+    help="Puts each neuron's SoLU and GeLU versions side by side, and shows what a page of top "
+    "activations hides.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+database = typer.Typer(help="The database: bring it up to date, check it, describe it.")
+app.add_typer(database, name="db", no_args_is_help=True)
+
+DEMO_PAIR, DEMO_CORPUS, DEMO_TOKENS = "pystd-2l", "stdlib", "1M"
+
+PortOption = Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")]
+DataDirOption = Annotated[
+    Path | None, typer.Option(help="Where the database and the work directories are kept.")
+]
+CorpusOption = Annotated[
+    list[str],
+    typer.Option(
+        help="stdlib, a file, directory or glob of .txt .md .py .jsonl .jsonl.gz .parquet, or "
+        "hf:NAME[:config][:split]. May be given more than once."
+    ),
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+
+
+@app.command()
+def demo(
+    port: PortOption = 8000,
+    browser: Annotated[bool, typer.Option(help="Open a browser, on a desktop.")] = True,
+    data_dir: DataDirOption = None,
+    tokens: Annotated[str, typer.Option(help="Tokens of the corpus to read.")] = DEMO_TOKENS,
+) -> None:
+    """Precompute the shipped pair over Python's standard library, and serve the site."""
+    from twinscope import demo as stage
+
+    _use_data_dir(data_dir)
+    stage.interrupt_on_sigterm()
+    stage.require_free_port(port)
+    _upgrade_own_database()
+    with stage.site(port) as child:
+        url = f"http://localhost:{port}/"
+        print(f"Twinscope is at {url}  (Ctrl-C ends it)", flush=True)
+        if browser:
+            stage.open_browser(url)
+        _precompute(DEMO_PAIR, [DEMO_CORPUS], tokens=tokens, resume=True)
+        print(f"The neurons are at {url}{DEMO_PAIR}  (Ctrl-C ends it)", flush=True)
+        stage.serve_until_interrupted(child)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: PortOption = 8000,
+    data_dir: DataDirOption = None,
+    leash: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Serve the site over what was precomputed."""
+    _use_data_dir(data_dir)
+    from server.serve import serve as run_server
+
+    _upgrade_own_database()
+    run_server(host, port, leash=leash)
+
+
+@app.command()
+def precompute(
+    pair: Annotated[str, typer.Argument(help="pystd-2l, or a pair's directory.")],
+    corpus: CorpusOption,
+    tokens: Annotated[str | None, typer.Option(help="How many, such as 2M; all if left out.")] = (
+        None
+    ),
+    device: DeviceOption = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core.")] = None,
+    work_dir: Annotated[Path | None, typer.Option(help="Where partial results are kept.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of order and draws.")] = 0,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Stream a corpus through a pair's models, and publish a run of every neuron."""
+    _use_data_dir(data_dir)
+    _upgrade_own_database()
+    _precompute(
+        pair,
+        corpus,
+        tokens=tokens,
+        device=device,
+        workers=workers,
+        work_dir=work_dir,
+        resume=resume,
+        seed=seed,
+    )
+
+
+@app.command()
+def train(
+    out_dir: Annotated[Path, typer.Argument(help="The pair's directory; its name is the slug.")],
+    corpus: CorpusOption,
+    layers: Annotated[int, typer.Option(min=1)] = 2,
+    d_model: Annotated[int, typer.Option(min=1)] = 128,
+    d_mlp: Annotated[int, typer.Option(min=1)] = 512,
+    heads: Annotated[int, typer.Option(min=1)] = 4,
+    n_ctx: Annotated[int, typer.Option(min=2)] = 128,
+    vocab: Annotated[int, typer.Option(min=257)] = 4096,
+    tokens: Annotated[str, typer.Option(help="How many to train on.")] = "30M",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    device: DeviceOption = "auto",
+    left: Annotated[str, typer.Option(help="The left version's activation function.")] = "solu_ln",
+    right: Annotated[str, typer.Option(help="The right version's activation function.")] = "gelu",
+    control: Annotated[
+        str, typer.Option(help="A third model's activation function, or none.")
+    ] = "solu",
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="A tokenizer.json to use; one is trained if left out.")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
+) -> None:
+    """Train a matched pair: same starting weights, same batches, two activation functions."""
+    count = _count("--tokens", tokens)
+    from worker.train import TrainSettings, run
+
+    settings = TrainSettings(
+        corpora=tuple(corpus),
+        n_layers=layers,
+        d_model=d_model,
+        d_mlp=d_mlp,
+        n_heads=heads,
+        n_ctx=n_ctx,
+        d_vocab=vocab,
+        tokens=count,
+        seed=seed,
+        left=left,
+        right=right,
+        control=None if control == "none" else control,
+    )
+    run(settings, out_dir, tokenizer=tokenizer, device=device, resume=resume)
+
+
+@app.command()
+def runs(data_dir: DataDirOption = None) -> None:
+    """List runs with their progress, loss and size."""
+    _use_data_dir(data_dir)
+    from store import progress
+    from store import runs as stored
+    from store.engine import open_engine
+    from twinscope import listing
+
+    engine = open_engine()
+    published = stored.list_runs(engine)
+    losses = {run.id: stored.losses(engine, run.id) for run in published}
+    under_way = [each for each in progress.current(engine) if each.state != "done"]
+    listing.print_runs(published, losses, under_way)
+
+
+@database.command("upgrade")
+def upgrade_database(data_dir: DataDirOption = None) -> None:
+    """Bring the database's tables up to date."""
+    _use_data_dir(data_dir)
+    from store import schema
+    from store.engine import open_engine, shown_url
+
+    engine = open_engine(must_be_current=False)
+    before, after = schema.upgrade(engine)
+    if before == after:
+        print(f"{shown_url(engine)} is up to date already.")
+    else:
+        print(f"{shown_url(engine)} is up to date.")
+
+
+@database.command("check")
+def check_database(data_dir: DataDirOption = None) -> None:
+    """Compare the database's tables with those of this version of Twinscope."""
+    _use_data_dir(data_dir)
+    from store import schema
+    from store.engine import open_engine
+
+    differences = schema.check(open_engine())
+    if differences:
+        raise faults.Fault(
+            f"The database differs from this version of Twinscope: {' '.join(differences)}"
+        )
+    print("The database's tables are those of this version of Twinscope.")
+
+
+@database.command("info")
+def describe_database(data_dir: DataDirOption = None) -> None:
+    """Say where the database is, how large it is, and what it holds."""
+    _use_data_dir(data_dir)
+    from store import schema
+    from store.engine import open_engine
+    from twinscope import listing
+
+    listing.print_database(schema.describe(open_engine(must_be_current=False)))
+
+
+def _use_data_dir(data_dir: Path | None) -> None:
+    """Name the data directory for this process and its children."""
+    if data_dir is not None:
+        os.environ["TWINSCOPE_DATA_DIR"] = str(data_dir.expanduser().resolve())
+
+
+def _upgrade_own_database() -> None:
+    """Bring the embedded SQLite file up to date; a team's Postgres is upgraded by its keepers."""
+    from store import schema
+    from store.engine import database_url, open_engine
+
+    if database_url().startswith("sqlite"):
+        engine = open_engine(must_be_current=False)
+        schema.upgrade(engine)
+        engine.dispose()
+
+
+def _precompute(
+    pair: str,
+    corpus: list[str],
+    *,
+    tokens: str | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    work_dir: Path | None = None,
+    resume: bool = False,
+    seed: int = 0,
+) -> None:
+    count = None if tokens is None else _count("--tokens", tokens)
+    from worker.precompute import precompute as run_precompute
+    from worker.reporter import Terminal
+
+    began = time.monotonic()
+    with Terminal() as reporter:
+        run = run_precompute(
+            pair,
+            corpus,
+            tokens=count,
+            device=device,
+            workers=workers,
+            work_dir=work_dir,
+            resume=resume,
+            seed=seed,
+            reporter=reporter,
+        )
+    print(
+        f"Run {run.id} of {run.pair.slug} is published: {show_count(run.n_tokens)} tokens of "
+        f"{run.corpus.spec}; this took {show_duration(time.monotonic() - began)}.",
+        flush=True,
+    )
+
+
+def _count(option: str, text: str) -> int:
+    try:
+        return parse_count(text)
+    except ValueError as error:
+        raise faults.UsageFault(f"{option}: {error}") from None
+
+
+def main() -> None:
+    """Run the command line; exit with 0, 1, 2 or 130 and no traceback."""
+    sys.exit(faults.run(app))
