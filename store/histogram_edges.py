@@ -33,7 +33,7 @@ def inner_edges() -> npt.NDArray[np.float32]:
     """The 386 finite edges between the 387 bins, ascending; [386] float32, exact."""
     powers = np.arange(LOWEST_POWER, HIGHEST_POWER)
     fractions = 1 + np.arange(BINS_PER_POWER) / BINS_PER_POWER
-    positive = np.append((2.0**powers[:, None] * fractions[None, :]).ravel(), 2.0**HIGHEST_POWER)
+    positive = np.append((2.0 ** powers[:, None] * fractions[None, :]).ravel(), 2.0**HIGHEST_POWER)
     return np.concatenate([-positive[::-1], positive]).astype(np.float32)
 
 

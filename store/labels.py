@@ -1,31 +1,175 @@
-"""Labels: an append-only history per (weights SHA-256, layer, neuron)."""
+"""Labels: an append-only history per (weights SHA-256, layer, neuron).
+
+Nothing is ever changed, so which label is an annotator's latest is asked, not kept: the one with
+the highest id. Concurrent additions need no lock.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Engine
+from collections.abc import Sequence
+from dataclasses import replace
 
-from store.records import LabelCounts, LabelRecord
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from store.engine import reading, writing
+from store.errors import StoreError, UnknownModel
+from store.records import VERDICTS, LabelCounts, LabelRecord
+from store.tables import annotator, label, model
+from store.types import clean_text, now
+
+LONGEST_DESCRIPTION = 500
+LONGEST_ANNOTATOR = 100
 
 
-def add(engine: Engine, label: LabelRecord) -> LabelRecord:
+def add(engine: Engine, record: LabelRecord) -> LabelRecord:
     """Append a label; the label as stored, with `id` and `created_at` (now when None).
 
-    Errors: `UnknownModel`; `StoreError` for a neuron that the model does not have, a description
-    over 500 characters or a confidence outside 1–5.
+    Errors: `UnknownModel`; `StoreError` for a neuron that the model does not have, an unknown
+    verdict, a description over 500 characters or a confidence outside 1–5.
     """
-    raise NotImplementedError
+    _validate(record)
+    stored = replace(
+        record,
+        annotator=clean_text(record.annotator.strip()),
+        description=clean_text(record.description.strip()),
+        created_at=record.created_at or now(),
+        latest=True,
+    )
+    with writing(engine) as connection:
+        found = connection.execute(
+            select(model).where(model.c.weights_sha256 == record.weights_sha256)
+        ).one_or_none()
+        if found is None:
+            raise UnknownModel(
+                f"No run here has a model with weights {record.weights_sha256[:10]}."
+            )
+        if not (0 <= record.layer < found.n_layers and 0 <= record.neuron < found.d_mlp):
+            raise StoreError(
+                f"{found.name} has layers 0–{found.n_layers - 1} of {found.d_mlp} neurons; "
+                f"L{record.layer}N{record.neuron} does not exist."
+            )
+        result = connection.execute(
+            insert(label).values(
+                model_id=found.id,
+                layer=record.layer,
+                neuron=record.neuron,
+                annotator_id=_annotator_id(connection, stored.annotator),
+                verdict=stored.verdict,
+                description=stored.description,
+                confidence=stored.confidence,
+                run_id=stored.run_id,
+                created_at=stored.created_at,
+            )
+        )
+        assert result.inserted_primary_key is not None
+        return replace(stored, id=int(result.inserted_primary_key[0]))
 
 
 def history(engine: Engine, weights_sha256: str, layer: int, neuron: int) -> list[LabelRecord]:
     """All labels of a version, newest first; `latest` marks each annotator's newest."""
-    raise NotImplementedError
+    query = (
+        select(label, annotator.c.name.label("annotator"))
+        .join(annotator, annotator.c.id == label.c.annotator_id)
+        .join(model, model.c.id == label.c.model_id)
+        .where(
+            model.c.weights_sha256 == weights_sha256,
+            label.c.layer == layer,
+            label.c.neuron == neuron,
+        )
+        .order_by(label.c.id.desc())
+    )
+    with reading(engine) as connection:
+        found = connection.execute(query).all()
+    seen: set[int] = set()
+    records = []
+    for row in found:
+        records.append(
+            LabelRecord(
+                weights_sha256=weights_sha256,
+                layer=row.layer,
+                neuron=row.neuron,
+                annotator=row.annotator,
+                verdict=row.verdict,
+                description=row.description,
+                confidence=row.confidence,
+                run_id=row.run_id,
+                created_at=row.created_at,
+                id=row.id,
+                latest=row.annotator_id not in seen,
+            )
+        )
+        seen.add(row.annotator_id)
+    return records
 
 
 def counts(engine: Engine, weights_sha256: str, layer: int, neuron: int) -> LabelCounts:
     """Each annotator's latest verdict on a version, counted."""
-    raise NotImplementedError
+    return counts_of_layer(engine, weights_sha256, layer).get(neuron, LabelCounts())
 
 
 def counts_of_layer(engine: Engine, weights_sha256: str, layer: int) -> dict[int, LabelCounts]:
     """Neuron → counts, for those neurons of a layer that have labels."""
-    raise NotImplementedError
+    with reading(engine) as connection:
+        model_id = connection.scalar(
+            select(model.c.id).where(model.c.weights_sha256 == weights_sha256)
+        )
+        if model_id is None:
+            return {}
+        found = counts_by_version(connection, [model_id], label.c.layer == layer)
+    return {neuron: counted for (_, _, neuron), counted in found.items()}
+
+
+def counts_by_version(
+    connection: Connection, model_ids: Sequence[int], condition: ColumnElement[bool]
+) -> dict[tuple[int, int, int], LabelCounts]:
+    """(model id, layer, neuron) → counts, for labels of these models that fit the condition."""
+    place = (label.c.model_id, label.c.layer, label.c.neuron)
+    found = connection.execute(
+        select(*place, label.c.verdict, func.count())
+        .where(label.c.model_id.in_(model_ids), condition, is_latest())
+        .group_by(*place, label.c.verdict)
+    )
+    counted: dict[tuple[int, int, int], dict[str, int]] = {}
+    for model_id, layer, neuron, verdict, number in found:
+        counted.setdefault((model_id, layer, neuron), {})[verdict] = number
+    return {version: LabelCounts(**verdicts) for version, verdicts in counted.items()}
+
+
+def is_latest() -> ColumnElement[bool]:
+    """The condition that a row of `label` is its annotator's newest on its version."""
+    newer = label.alias("newer")
+    same = [newer.c[name] == label.c[name] for name in ("model_id", "layer", "neuron")]
+    return ~(
+        select(newer.c.id)
+        .where(and_(*same, newer.c.annotator_id == label.c.annotator_id, newer.c.id > label.c.id))
+        .correlate(label)
+        .exists()
+    )
+
+
+def _annotator_id(connection: Connection, name: str) -> int:
+    found = select(annotator.c.id).where(annotator.c.name == name)
+    annotator_id = connection.scalar(found)
+    if annotator_id is None:
+        try:
+            with connection.begin_nested():
+                connection.execute(insert(annotator).values(name=name, created_at=now()))
+        except IntegrityError:
+            pass  # their first two labels came at once
+        annotator_id = connection.execute(found).scalar_one()
+    return int(annotator_id)
+
+
+def _validate(record: LabelRecord) -> None:
+    if record.verdict not in VERDICTS:
+        raise StoreError(f"A verdict is one of {', '.join(VERDICTS)}, not {record.verdict!r}.")
+    if not 0 < len(record.annotator.strip()) <= LONGEST_ANNOTATOR:
+        raise StoreError(f"An annotator's name has 1–{LONGEST_ANNOTATOR} characters.")
+    if len(record.description) > LONGEST_DESCRIPTION:
+        raise StoreError(
+            f"A description has up to {LONGEST_DESCRIPTION} characters; "
+            f"this one has {len(record.description)}."
+        )
+    if record.confidence is not None and not 1 <= record.confidence <= 5:
+        raise StoreError(f"A confidence is 1–5, not {record.confidence}.")

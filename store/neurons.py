@@ -2,16 +2,68 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    FromClause,
+    and_,
+    func,
+    select,
+    tuple_,
+)
 
-from store.records import ExplorerRow, NeuronRecord, PairRow, Side
+from store import labels, rows, runs, tables
+from store.columns import INDEX_KEYS, PAIR_COLUMNS, VERSION_COLUMNS
+from store.engine import reading
+from store.filters import Resolve, conditions, ordering
+from store.records import ExplorerRow, LabelCounts, NeuronRecord, PairRow, Side
+from store.runs import PublishedRun
+
+LARGEST_PAGE = 1_000
+
+_Place = tuple[Any, ...]
 
 
 def get(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> NeuronRecord | None:
-    """A version with its histograms, partners and logit effects; None if the run has none such."""
-    raise NotImplementedError
+    """A version with its histograms, partners and logit effects; None if the run has none such.
+
+    `RunNotFound` for an unknown run.
+    """
+    with reading(engine) as connection:
+        run = runs.published(connection, run_id)
+        row = connection.execute(_of_version(tables.neuron, run, side, layer, neuron)).mappings()
+        found = row.one_or_none()
+        if found is None:
+            return None
+        hook_point = tables.hook_point
+        named = connection.execute(
+            select(hook_point.c.site, hook_point.c.name).where(
+                hook_point.c.run_key == run.key,
+                hook_point.c.side == side,
+                hook_point.c.layer == layer,
+            )
+        )
+        version = (run, side, layer, neuron)
+        histograms = connection.execute(_of_version(tables.histogram, *version)).mappings()
+        partners = connection.execute(
+            _of_version(tables.partner, *version).order_by(
+                tables.partner.c.kind, tables.partner.c.rank
+            )
+        ).mappings()
+        effects = connection.execute(_of_version(tables.logit_effect, *version)).mappings()
+        return rows.to_neuron(
+            found,
+            {row.site: row.name for row in named},
+            histograms.all(),
+            partners.all(),
+            effects.one_or_none(),
+            run.n_vocabulary,
+        )
 
 
 def page(
@@ -24,12 +76,43 @@ def page(
 ) -> tuple[list[ExplorerRow], int]:
     """Rows of one page (1-based) and the number of rows on all: a row a version.
 
-    `filters` are `KEY`, `KEY__eq`, `KEY__gte`, `KEY__lte` → value as text (see
-    `store.columns.VERSION_COLUMNS` for the keys); `sort` is a key, `-key` descending; undefined
-    values stand last either way. `ExplorerRow.values` has all columns. Errors: `UnknownColumn`,
-    `InvalidFilter`.
+    `filters` and `sort` as `store.filters` reads them, with the keys of
+    `store.columns.VERSION_COLUMNS`; what is equal stands by layer, neuron, side.
+    `ExplorerRow.values` has all columns. Errors: `RunNotFound`, `UnknownColumn`, `InvalidFilter`.
     """
-    raise NotImplementedError
+    neuron = tables.neuron
+    place = (neuron.c.layer, neuron.c.neuron, neuron.c.side)
+    with reading(engine) as connection:
+        run = runs.published(connection, run_id)
+        resolve = _resolver(neuron, run)
+        chosen, total = _chosen(
+            connection,
+            neuron,
+            place,
+            [neuron.c.run_key == run.key, *conditions(filters or {}, VERSION_COLUMNS, resolve)],
+            ordering(sort, VERSION_COLUMNS, resolve),
+            page,
+            size,
+        )
+        values = _values(
+            connection,
+            neuron,
+            place,
+            [neuron.c.run_key == run.key],
+            chosen,
+            {key: resolve(key) for key in VERSION_COLUMNS},
+        )
+        counted = _label_counts(connection, run, chosen)
+    return [
+        ExplorerRow(
+            side=side,
+            layer=layer,
+            neuron=index,
+            values=values[layer, index, side],
+            labels=counted.get((run.model_id(side), layer, index), LabelCounts()),
+        )
+        for layer, index, side in chosen
+    ], total
 
 
 def pair_page(
@@ -40,8 +123,59 @@ def pair_page(
     page: int = 1,
     size: int = 50,
 ) -> tuple[list[PairRow], int]:
-    """As `page`, a row an index: keys `layer`, `neuron`, `left_X`, `right_X`, `diff_X` (l − r)."""
-    raise NotImplementedError
+    """As `page`, a row an index: keys `layer`, `neuron`, `left_X`, `right_X`, `diff_X` (l − r).
+
+    The keys are those of `store.columns.PAIR_COLUMNS`; in a single-sided run `right_X` and
+    `diff_X` are None.
+    """
+    left, right = tables.neuron.alias("left_version"), tables.neuron.alias("right_version")
+    place = (left.c.layer, left.c.neuron)
+    both = left.outerjoin(
+        right,
+        and_(
+            right.c.run_key == left.c.run_key,
+            right.c.side == "right",
+            right.c.layer == left.c.layer,
+            right.c.neuron == left.c.neuron,
+        ),
+    )
+    with reading(engine) as connection:
+        run = runs.published(connection, run_id)
+        of_left, of_right = _resolver(left, run), _resolver(right, run)
+
+        def resolve(key: str) -> ColumnElement[Any]:
+            side, _, column = key.partition("_")
+            if key in INDEX_KEYS:
+                return of_left(key)
+            if side == "diff":
+                difference: ColumnElement[Any] = of_left(column) - of_right(column)
+                return difference
+            return of_left(column) if side == "left" else of_right(column)
+
+        scope = [left.c.run_key == run.key, left.c.side == "left"]
+        chosen, total = _chosen(
+            connection,
+            both,
+            place,
+            [*scope, *conditions(filters or {}, PAIR_COLUMNS, resolve)],
+            ordering(sort, PAIR_COLUMNS, resolve),
+            page,
+            size,
+        )
+        values = _values(
+            connection, both, place, scope, chosen, {key: resolve(key) for key in PAIR_COLUMNS}
+        )
+        counted = _label_counts(connection, run, chosen)
+    return [
+        PairRow(
+            layer=layer,
+            neuron=index,
+            values=values[layer, index],
+            left_labels=counted.get((run.left_model_id, layer, index), LabelCounts()),
+            right_labels=counted.get((run.right_model_id, layer, index), LabelCounts()),
+        )
+        for layer, index in chosen
+    ], total
 
 
 def random_neuron(
@@ -50,5 +184,96 @@ def random_neuron(
     filters: Mapping[str, str] | None = None,
     seed: int | None = None,
 ) -> tuple[int, int] | None:
-    """(layer, neuron) of one version that the filters let through; None when they let none."""
-    raise NotImplementedError
+    """(layer, neuron) of one version that the filters let through; None when they let none.
+
+    Each version is as likely as the next; the same seed gives the same one.
+    """
+    neuron = tables.neuron
+    place = (neuron.c.layer, neuron.c.neuron, neuron.c.side)
+    with reading(engine) as connection:
+        run = runs.published(connection, run_id)
+        scope = [
+            neuron.c.run_key == run.key,
+            *conditions(filters or {}, VERSION_COLUMNS, _resolver(neuron, run)),
+        ]
+        total = connection.scalar(select(func.count()).select_from(neuron).where(*scope)) or 0
+        if total == 0:
+            return None
+        row = connection.execute(
+            select(*place)
+            .where(*scope)
+            .order_by(*place)
+            .offset(random.Random(seed).randrange(total))
+            .limit(1)
+        ).one()
+    return row[0], row[1]
+
+
+def _of_version(table: Any, run: PublishedRun, side: str, layer: int, neuron: int) -> Any:
+    return select(table).where(
+        table.c.run_key == run.key,
+        table.c.side == side,
+        table.c.layer == layer,
+        table.c.neuron == neuron,
+    )
+
+
+def _resolver(neuron: FromClause, run: PublishedRun) -> Resolve:
+    return lambda key: VERSION_COLUMNS[key].expression(neuron, run)
+
+
+def _chosen(
+    connection: Connection,
+    source: FromClause,
+    place: _Place,
+    where: list[ColumnElement[bool]],
+    order: list[ColumnElement[Any]],
+    page: int,
+    size: int,
+) -> tuple[list[_Place], int]:
+    """The places of one page in their order, and how many there are on all pages."""
+    size = min(max(size, 1), LARGEST_PAGE)
+    total = connection.scalar(select(func.count()).select_from(source).where(*where)) or 0
+    found = connection.execute(
+        select(*place)
+        .select_from(source)
+        .where(*where)
+        .order_by(*order, *place)
+        .offset((max(page, 1) - 1) * size)
+        .limit(size)
+    )
+    return [tuple(row) for row in found], total
+
+
+def _values(
+    connection: Connection,
+    source: FromClause,
+    place: _Place,
+    scope: list[ColumnElement[bool]],
+    chosen: list[_Place],
+    expressions: dict[str, ColumnElement[Any]],
+) -> dict[_Place, dict[str, float | int | str | bool | None]]:
+    """All columns of the chosen places: asked apart from the sort, which need not carry them."""
+    if not chosen:
+        return {}
+    found = connection.execute(
+        select(*place, *expressions.values())
+        .select_from(source)
+        .where(*scope, tuple_(*place).in_(chosen))
+    )
+    width = len(place)
+    return {tuple(row[:width]): dict(zip(expressions, row[width:], strict=True)) for row in found}
+
+
+def _label_counts(
+    connection: Connection, run: PublishedRun, chosen: list[_Place]
+) -> dict[tuple[int | None, int, int], LabelCounts]:
+    if not chosen:
+        return {}
+    label = tables.label
+    model_ids = [run.left_model_id] + ([run.right_model_id] if run.right_model_id else [])
+    places = sorted({(row[0], row[1]) for row in chosen})
+    counted = labels.counts_by_version(
+        connection, model_ids, tuple_(label.c.layer, label.c.neuron).in_(places)
+    )
+    return dict(counted.items())

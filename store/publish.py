@@ -1,65 +1,261 @@
-"""Loading a run: in chunks, unseen by readers, then published in one small transaction."""
+"""Loading a run: in chunks, unseen by readers, then published in one small transaction.
+
+The one place for dialect code: rows go in by binary COPY on Postgres and by executemany on SQLite.
+Each chunk is a transaction of its own, so that readers and other writers wait briefly at most, and
+begins by claiming the run: a load that another process took over or swept stops at its next chunk.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from typing import Any, TypeVar
+from uuid import uuid4
 
-from sqlalchemy import Engine
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Connection,
+    Double,
+    Engine,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
 
+from store import rows, runs, tables
+from store.engine import writing
+from store.errors import AlreadyPublished, LoadInterrupted, StoreError
 from store.records import (
     DocumentRecord,
     ExampleRecord,
     LayerRecord,
     LossRecord,
+    ModelRecord,
     NeuronRecord,
     RunRecord,
     WindowRecord,
 )
+from store.removal import abandon, disown, remove, sweep
+from store.types import now
 
 #: Called as progress(what, rows): what is "windows", "neurons", "examples" …, rows so far of it.
 Progress = Callable[[str, int], None]
+
+__all__ = ["Loader", "Progress", "insert_rows", "loading", "sweep"]
+
+CHUNK = 2_000  # rows in a transaction
+CHUNK_OF_NEURONS = 250  # versions, each with about a dozen rows in five tables
+
+_POSTGRES_TYPES: tuple[tuple[type, str, int], ...] = (  # subclasses first: type, COPY's name, bytes
+    (SmallInteger, "int2", 2),
+    (BigInteger, "int8", 8),
+    (Integer, "int4", 4),
+    (Double, "float8", 8),
+    (Boolean, "bool", 1),
+    (LargeBinary, "bytea", 0),
+    (String, "text", 0),
+)
+
+_Record = TypeVar("_Record")
+_Rows = dict[Table, list[rows.Row]]
 
 
 class Loader:
     """What `loading` gives: a method a kind of record, each of which may be called repeatedly.
 
     Order: vocabulary, documents, windows, neurons, examples (foreign keys); layers and losses at
-    any time; publish last. Iterables may be generators: rows go out in chunks.
+    any time; publish last. Iterables may be generators: rows go out in chunks. A record that the
+    tables refuse (twice the same, an example on no window …) is a `StoreError`.
     """
+
+    def __init__(self, engine: Engine, run: RunRecord, key: int, name: str, progress: Progress):
+        self.published = False
+        self._engine = engine
+        self._run = run
+        self._key = key
+        self._name = name
+        self._progress = progress
+        self._written: dict[str, int] = {}
+        self._size = 0
+        self._n_vocabulary: int | None = None
+        self._hook_points: dict[rows.Row, str] = {}
 
     def vocabulary(self, tokens: list[bytes]) -> None:
         """The bytes of each token id (index = id). Needed before windows, neurons, examples."""
-        raise NotImplementedError
+        digest = hashlib.sha256()
+        for token in tokens:
+            digest.update(len(token).to_bytes(4, "little") + token)
+        with self._claimed() as connection:
+            known = connection.scalar(
+                select(tables.vocabulary.c.id)
+                .where(tables.vocabulary.c.sha256 == digest.hexdigest())
+                .with_for_update(read=True, key_share=True)  # a removal leaves it to us
+            )
+            vocabulary_id = known or _found_or_inserted(
+                connection, tables.vocabulary, {"sha256": digest.hexdigest()}, {"size": len(tokens)}
+            )
+            if known is None and not connection.scalar(
+                select(func.count()).where(tables.token.c.vocabulary_id == vocabulary_id)
+            ):
+                packed = [(vocabulary_id, i, bytes(token)) for i, token in enumerate(tokens)]
+                self._insert(connection, tables.token, packed)
+            connection.execute(
+                update(tables.run)
+                .where(tables.run.c.key == self._key)
+                .values(vocabulary_id=vocabulary_id)
+            )
+        self._n_vocabulary = len(tokens)
+        self._count("tokens", len(tokens))
 
     def documents(self, records: Iterable[DocumentRecord]) -> int:
         """Documents that examples name; returns the rows written."""
-        raise NotImplementedError
+        return self._load(
+            "documents", records, lambda r: {tables.document: [rows.of_document(self._key, r)]}
+        )
 
     def windows(self, records: Iterable[WindowRecord]) -> int:
         """Token windows that examples show, each once."""
-        raise NotImplementedError
+        n = self._tokens_known()
+        return self._load(
+            "windows", records, lambda r: {tables.window: [rows.of_window(self._key, r, n)]}
+        )
 
     def neurons(self, records: Iterable[NeuronRecord]) -> int:
         """Versions with their histograms, partners and logit effects."""
-        raise NotImplementedError
+        n = self._tokens_known()
+
+        def split(record: NeuronRecord) -> _Rows:
+            hook_points = []
+            for *place, name in rows.of_hook_points(self._key, record):
+                known = self._hook_points.get(tuple(place))
+                if known is None:
+                    self._hook_points[tuple(place)] = name
+                    hook_points.append((*place, name))
+                elif known != name:
+                    raise StoreError(f"Two hook points for one site: {known} and {name}.")
+            return {
+                tables.hook_point: hook_points,
+                tables.neuron: [rows.of_neuron(self._key, record)],
+                tables.histogram: rows.of_histograms(self._key, record),
+                tables.partner: rows.of_partners(self._key, record),
+                tables.logit_effect: rows.of_logit_effects(self._key, record, n),
+            }
+
+        return self._load("neurons", records, split, CHUNK_OF_NEURONS)
 
     def examples(self, records: Iterable[ExampleRecord]) -> int:
         """Examples of versions that were loaded, on windows that were loaded."""
-        raise NotImplementedError
+        return self._load(
+            "examples", records, lambda r: {tables.example: [rows.of_example(self._key, r)]}
+        )
 
     def layers(self, records: Iterable[LayerRecord]) -> int:
         """What has one value per layer of the pair."""
-        raise NotImplementedError
+        return self._load(
+            "layers", records, lambda r: {tables.layer: [rows.of_layer(self._key, r)]}
+        )
 
     def losses(self, records: Iterable[LossRecord]) -> int:
         """Losses on held-out documents, a row a side and source."""
-        raise NotImplementedError
+        return self._load(
+            "losses", records, lambda r: {tables.run_loss: [rows.of_loss(self._key, r)]}
+        )
 
     def publish(self, stage: str = "statistics") -> RunRecord:
         """Flip the run to published in one small transaction; the run as stored."""
-        raise NotImplementedError
+        moment = now()
+        with self._claimed() as connection:
+            neurons = select(tables.neuron.c.neuron).where(tables.neuron.c.run_key == self._key)
+            if self._n_vocabulary is None or connection.scalar(neurons.limit(1)) is None:
+                raise StoreError("A run without a vocabulary or without neurons is not published.")
+            connection.execute(
+                insert(tables.run_stage).values(run_key=self._key, stage=stage, published_at=moment)
+            )
+            connection.execute(
+                update(tables.pair)
+                .where(tables.pair.c.slug == self._run.pair.slug)
+                .values(name=self._run.pair.name, description=self._run.pair.description)
+            )
+            connection.execute(
+                update(tables.run)
+                .where(tables.run.c.key == self._key)
+                .values(
+                    status="published",
+                    published_at=moment,
+                    size_bytes=self._size,
+                    loader=None,
+                    loaded_at=None,
+                )
+            )
+        self.published = True
+        return runs.get_run(self._engine, self._run.id)
+
+    def _load(
+        self,
+        what: str,
+        records: Iterable[_Record],
+        split: Callable[[_Record], _Rows],
+        chunk: int = CHUNK,
+    ) -> int:
+        """Write records in chunks; `split` gives a record's rows by table, parents first."""
+        iterator, written = iter(records), 0
+        while part := list(islice(iterator, chunk)):
+            gathered: _Rows = {}
+            try:
+                for record in part:
+                    for table, its_rows in split(record).items():
+                        gathered.setdefault(table, []).extend(its_rows)
+                with self._claimed() as connection:
+                    for table, its_rows in gathered.items():
+                        self._insert(connection, table, its_rows)
+            except IntegrityError as error:
+                said = str(error.orig).strip().splitlines()[0]
+                raise StoreError(f"The database refused some {what}: {said}") from error
+            except ValueError as error:
+                raise StoreError(f"Some {what} cannot be stored: {error}") from error
+            written += len(part)
+            self._count(what, len(part))
+        return written
+
+    def _insert(self, connection: Connection, table: Table, its_rows: Sequence[rows.Row]) -> None:
+        if its_rows:
+            insert_rows(connection, table, its_rows)
+            self._size += _stored_bytes(table, its_rows)
+
+    def _count(self, what: str, added: int) -> None:
+        self._written[what] = self._written.get(what, 0) + added
+        self._progress(what, self._written[what])
+
+    def _tokens_known(self) -> int:
+        if self._n_vocabulary is None:
+            raise StoreError("The vocabulary is loaded first.")
+        return self._n_vocabulary
+
+    @contextmanager
+    def _claimed(self) -> Iterator[Connection]:
+        """A transaction in which this load is still ours; locks the run's row until its end."""
+        claim = (
+            update(tables.run)
+            .where(tables.run.c.key == self._key, tables.run.c.loader == self._name)
+            .values(loaded_at=now())
+        )
+        with writing(self._engine) as connection:
+            if connection.execute(claim).rowcount != 1:
+                raise LoadInterrupted(
+                    f"Another process took over the load of run {self._run.id}.",
+                    "Let that one finish.",
+                )
+            yield connection
 
 
 @contextmanager
@@ -72,13 +268,143 @@ def loading(engine: Engine, run: RunRecord, progress: Progress | None = None) ->
             ...
             loader.publish()
 
-    Leaving without `publish`, or by an exception, removes what was loaded. Errors:
-    `AlreadyPublished` (nothing to do), `LoadInterrupted` (another process loads the same run).
+    Leaving without `publish`, or by an exception, removes what was loaded. An unfinished load of
+    the same run is taken over. Errors: `AlreadyPublished` (nothing to do), `LoadInterrupted`
+    (another process took this load over).
     """
-    raise NotImplementedError
-    yield Loader()
+    if run.id != run.identity_sha256[:10]:
+        raise StoreError(f"The id {run.id} does not begin its identity {run.identity_sha256}.")
+    sweep(engine)
+    name = uuid4().hex
+    key = _begin(engine, run, name)
+    loader = Loader(engine, run, key, name, progress or (lambda what, rows: None))
+    try:
+        yield loader
+    except BaseException:
+        with suppress(StoreError):
+            abandon(engine, key, name)
+        raise
+    if not loader.published:
+        abandon(engine, key, name)
 
 
-def sweep(engine: Engine, idle: timedelta = timedelta(minutes=5)) -> list[str]:
-    """Remove what loads left behind that wrote nothing for `idle`; the ids of those runs."""
-    raise NotImplementedError
+def insert_rows(connection: Connection, table: Table, its_rows: Sequence[rows.Row]) -> None:
+    """Rows with a value for each of the table's columns, in their order.
+
+    Values are plain Python ones: text has been through `clean_text`, moments are not among them.
+    """
+    preparer = connection.dialect.identifier_preparer
+    columns = ", ".join(preparer.quote(column.name) for column in table.columns)
+    target = f"{preparer.format_table(table)} ({columns})"
+    if connection.dialect.name == "postgresql":
+        driver: Any = connection.connection.driver_connection
+        with (
+            driver.cursor() as cursor,
+            cursor.copy(f"COPY {target} FROM STDIN (FORMAT BINARY)") as copy,
+        ):
+            copy.set_types([_postgres_type(column.type)[0] for column in table.columns])
+            for row in its_rows:
+                copy.write_row(row)
+    else:
+        marks = ", ".join("?" for _ in table.columns)
+        connection.exec_driver_sql(f"INSERT INTO {target} VALUES ({marks})", list(its_rows))
+
+
+def _begin(engine: Engine, run: RunRecord, name: str) -> int:
+    """Make the run's row, unpublished; its key."""
+    known = select(tables.run.c.key, tables.run.c.status).where(
+        tables.run.c.identity_sha256 == run.identity_sha256
+    )
+    with writing(engine) as connection:
+        existing = connection.execute(known.with_for_update()).one_or_none()
+        if existing is not None and existing.status == "loading":
+            connection.execute(disown(existing.key))
+    if existing is not None:
+        if existing.status == "published":
+            raise AlreadyPublished(runs.get_run(engine, run.id))
+        remove(engine, existing.key)
+    right = run.pair.right
+    with writing(engine) as connection:
+        values = {
+            "id": run.id,
+            "identity_sha256": run.identity_sha256,
+            "identity": run.identity,
+            "pair_id": _found_or_inserted(
+                connection,
+                tables.pair,
+                {"slug": run.pair.slug},
+                {"name": run.pair.name, "description": run.pair.description},
+            ),
+            "left_model_id": _model_id(connection, run.pair.left),
+            "right_model_id": None if right is None else _model_id(connection, right),
+            "corpus_id": _found_or_inserted(
+                connection,
+                tables.corpus,
+                {"fingerprint": run.corpus.fingerprint, "spec": run.corpus.spec},
+            ),
+            "parameters": run.parameters,
+            "provenance": run.provenance,
+            "n_documents": run.n_documents,
+            "n_windows": run.n_windows,
+            "n_tokens": run.n_tokens,
+            "status": "loading",
+            "loader": name,
+            "loaded_at": now(),
+            "created_at": run.created_at or now(),
+        }
+        try:
+            result = connection.execute(insert(tables.run).values(values))
+        except IntegrityError as error:
+            raise LoadInterrupted(
+                f"Another process began to load run {run.id} at the same moment.",
+                "Let that one finish.",
+            ) from error
+        key = result.inserted_primary_key
+        assert key is not None
+        return int(key[0])
+
+
+def _model_id(connection: Connection, model: ModelRecord) -> int:
+    values = {
+        name: getattr(model, name)
+        for name in ("name", "act_fn", "n_layers", "d_model", "d_mlp", "n_ctx", "d_vocab", "config")
+    }
+    return _found_or_inserted(
+        connection, tables.model, {"weights_sha256": model.weights_sha256}, values
+    )
+
+
+def _found_or_inserted(
+    connection: Connection,
+    table: Table,
+    key: dict[str, Any],
+    values: dict[str, Any] | None = None,
+) -> int:
+    """The id of the row with this unique key, inserted if there is none; races end in one row."""
+    found = select(table.c.id).where(*(table.c[name] == value for name, value in key.items()))
+    row_id = connection.scalar(found)
+    if row_id is None:
+        try:
+            with connection.begin_nested():
+                connection.execute(insert(table).values({**key, **(values or {})}))
+        except IntegrityError:
+            pass  # another process was faster
+        row_id = connection.execute(found).scalar_one()
+    return int(row_id)
+
+
+def _postgres_type(type_: object) -> tuple[str, int]:
+    implementation = getattr(type_, "impl_instance", type_)
+    for kind, name, width in _POSTGRES_TYPES:
+        if isinstance(implementation, kind):
+            return name, width
+    raise TypeError(f"no bulk load for columns of type {type_!r}")
+
+
+def _stored_bytes(table: Table, its_rows: Sequence[rows.Row]) -> int:
+    """Bytes of the rows' values, without what a database adds."""
+    fixed = sum(_postgres_type(column.type)[1] for column in table.columns)
+    return sum(
+        fixed + sum(len(value) for value in row if isinstance(value, bytes | str))
+        for row in its_rows
+    )

@@ -222,7 +222,7 @@ class CorrespondenceRecord:
 
 @dataclass(frozen=True)
 class LogitEffectsRecord:
-    """W_out[neuron]·W_U, final LayerNorm's weights folded in: token ids with effects, and moments."""
+    """W_out[neuron]·W_U with the final LayerNorm's weights: token ids with effects, moments."""
 
     promoted: tuple[tuple[int, float], ...]
     suppressed: tuple[tuple[int, float], ...]

@@ -2,14 +2,67 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine
+from dataclasses import dataclass
 
-from store.records import LayerRecord, LossRecord, PairRecord, RunRecord
+from sqlalchemy import Connection, Engine, Row, Select, case, func, select
+
+from store import tables
+from store.engine import reading, writing
+from store.errors import AmbiguousRun, RunNotFound
+from store.records import (
+    CorpusRecord,
+    LayerRecord,
+    LossRecord,
+    ModelRecord,
+    PairRecord,
+    RunRecord,
+)
+from store.removal import disown, remove
+
+LATEST = "latest"
+
+_left = tables.model.alias("left_model")
+_right = tables.model.alias("right_model")
+
+
+@dataclass(frozen=True)
+class PublishedRun:
+    """What queries need of a run: its key, its models' ids and the size of its vocabulary."""
+
+    key: int
+    left_model_id: int
+    right_model_id: int | None
+    vocabulary_id: int
+    n_vocabulary: int
+
+    def model_id(self, side: str) -> int | None:
+        """The id of the model on this side."""
+        return self.left_model_id if side == "left" else self.right_model_id
+
+
+def published(connection: Connection, run_id: str) -> PublishedRun:
+    """The keys of a published run with this very id; `RunNotFound` if there is none."""
+    run, vocabulary = tables.run, tables.vocabulary
+    row = connection.execute(
+        select(
+            run.c.key,
+            run.c.left_model_id,
+            run.c.right_model_id,
+            run.c.vocabulary_id,
+            vocabulary.c.size,
+        )
+        .join(vocabulary, vocabulary.c.id == run.c.vocabulary_id)
+        .where(run.c.id == run_id, run.c.status == "published")
+    ).one_or_none()
+    if row is None:
+        raise _not_found(run_id, None)
+    return PublishedRun(*row)
 
 
 def list_runs(engine: Engine, pair: str | None = None) -> list[RunRecord]:
     """Published runs, newest first; with `pair`, those of this slug."""
-    raise NotImplementedError
+    with reading(engine) as connection:
+        return _records(connection, _selection(pair))
 
 
 def get_run(engine: Engine, name: str, pair: str | None = None) -> RunRecord:
@@ -17,29 +70,143 @@ def get_run(engine: Engine, name: str, pair: str | None = None) -> RunRecord:
 
     With `pair` only this pair's runs are looked at. Errors: `RunNotFound`, `AmbiguousRun`.
     """
-    raise NotImplementedError
+    name = name.strip().lower()
+    query = _selection(pair)
+    if name == LATEST:
+        query = query.limit(1)
+    else:
+        query = query.where(func.substr(tables.run.c.identity_sha256, 1, len(name)) == name)
+    with reading(engine) as connection:
+        found = _records(connection, query) if name else []
+    if not found:
+        raise _not_found(name, pair)
+    if len(found) > 1:
+        raise AmbiguousRun(
+            f"The prefix {name} fits {len(found)} runs: "
+            f"{', '.join(sorted(run.id for run in found)[:5])}.",
+            "Give more digits.",
+        )
+    return found[0]
 
 
 def latest_run(engine: Engine, pair: str) -> RunRecord | None:
     """The newest published run of a pair, None where there is none."""
-    raise NotImplementedError
+    with reading(engine) as connection:
+        found = _records(connection, _selection(pair).limit(1))
+    return found[0] if found else None
 
 
 def list_pairs(engine: Engine) -> list[PairRecord]:
     """Pairs that have a published run, by slug, with the models of their newest run."""
-    raise NotImplementedError
+    pairs: dict[str, PairRecord] = {}
+    for run in list_runs(engine):
+        pairs.setdefault(run.pair.slug, run.pair)
+    return [pairs[slug] for slug in sorted(pairs)]
 
 
 def losses(engine: Engine, run_id: str) -> list[LossRecord]:
-    """Losses of a run by side, then source; empty for an unknown or unpublished run."""
-    raise NotImplementedError
+    """Losses of a run by side (left, right, control), then source."""
+    loss = tables.run_loss
+    order = case({"left": 0, "right": 1}, value=loss.c.side, else_=2)
+    with reading(engine) as connection:
+        key = published(connection, run_id).key
+        found = connection.execute(
+            select(*[column for column in loss.c if column.name != "run_key"])
+            .where(loss.c.run_key == key)
+            .order_by(order, loss.c.source)
+        )
+        return [LossRecord(**row) for row in found.mappings()]
 
 
 def layers(engine: Engine, run_id: str) -> list[LayerRecord]:
     """What a run has per layer, ascending."""
-    raise NotImplementedError
+    layer = tables.layer
+    with reading(engine) as connection:
+        key = published(connection, run_id).key
+        found = connection.execute(
+            select(layer.c.layer, layer.c.cka).where(layer.c.run_key == key).order_by(layer.c.layer)
+        )
+        return [LayerRecord(*row) for row in found]
 
 
 def delete_run(engine: Engine, run_id: str) -> None:
     """Remove a run and all that belongs to it; labels stay. `RunNotFound` if there is none."""
-    raise NotImplementedError
+    with writing(engine) as connection:
+        key = published(connection, run_id).key
+        connection.execute(disown(key))
+    remove(engine, key)
+
+
+def _selection(pair: str | None) -> Select[tuple[object, ...]]:
+    run = tables.run
+    query = (
+        select(run, tables.pair, tables.corpus, _left, _right)
+        .join(tables.pair, tables.pair.c.id == run.c.pair_id)
+        .join(tables.corpus, tables.corpus.c.id == run.c.corpus_id)
+        .join(_left, _left.c.id == run.c.left_model_id)
+        .outerjoin(_right, _right.c.id == run.c.right_model_id)
+        .where(run.c.status == "published")
+        .order_by(run.c.published_at.desc(), run.c.key.desc())
+    )
+    return query if pair is None else query.where(tables.pair.c.slug == pair)
+
+
+def _records(connection: Connection, query: Select[tuple[object, ...]]) -> list[RunRecord]:
+    found = connection.execute(query).all()
+    stage = tables.run_stage
+    stages: dict[int, list[str]] = {}
+    keys = [row._mapping[tables.run.c.key] for row in found]
+    for key, name in connection.execute(
+        select(stage.c.run_key, stage.c.stage)
+        .where(stage.c.run_key.in_(keys))
+        .order_by(stage.c.published_at, stage.c.stage)
+    ):
+        stages.setdefault(key, []).append(name)
+    return [_record(row, tuple(stages.get(key, ()))) for key, row in zip(keys, found, strict=True)]
+
+
+def _record(row: Row[tuple[object, ...]], stages: tuple[str, ...]) -> RunRecord:
+    values, run, pair = row._mapping, tables.run.c, tables.pair.c
+    as_run = (
+        "id",
+        "identity_sha256",
+        "identity",
+        "parameters",
+        "provenance",
+        "n_documents",
+        "n_windows",
+        "n_tokens",
+        "status",
+        "created_at",
+        "published_at",
+        "size_bytes",
+    )
+    return RunRecord(
+        pair=PairRecord(
+            slug=values[pair.slug],
+            name=values[pair.name],
+            description=values[pair.description],
+            left=_model(row, "left"),
+            right=None if values[run.right_model_id] is None else _model(row, "right"),
+        ),
+        corpus=CorpusRecord(
+            fingerprint=values[tables.corpus.c.fingerprint], spec=values[tables.corpus.c.spec]
+        ),
+        stages=stages,
+        **{name: values[run[name]] for name in as_run},
+    )
+
+
+def _model(row: Row[tuple[object, ...]], side: str) -> ModelRecord:
+    model = _left if side == "left" else _right
+    columns = [column for column in model.c if column.name != "id"]
+    return ModelRecord(**{column.name: row._mapping[column] for column in columns})
+
+
+def _not_found(name: str, pair: str | None) -> RunNotFound:
+    of_pair = f" of {pair}" if pair else ""
+    if name == LATEST:
+        return RunNotFound(f"No run{of_pair} is published yet.", "Run `twinscope precompute`.")
+    return RunNotFound(
+        f"No published run{of_pair} is called {name}.", "`twinscope runs` lists them."
+    )

@@ -1,0 +1,372 @@
+"""The tables. A version is named (run, side, layer, neuron) throughout, a token (document,
+window, position): the keys are the field's own, so that bulk loads need no ids from the database
+and rows that are read together lie together.
+
+Narrow tables are `WITHOUT ROWID` on SQLite (one tree, no second index); wide rows would spill there
+to a page of their own, so `window`, `neuron` and `example` are not.
+
+`migrations/` brings a database here; `store.schema.check` compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeEngine
+
+from store.records import BANDS, SIDES, SITES, VERDICTS
+from store.types import CleanText, Json, Moment
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: Statistics of one site that are columns of `neuron`, as `{site}_{name}`.
+STATISTICS = ("mean", "std", "skewness", "kurtosis", "min", "max")
+
+#: Columns of `neuron` that carry a `CorrespondenceRecord`, in the order of its fields.
+CORRESPONDENCE: tuple[tuple[str, type[TypeEngine[Any]]], ...] = (
+    ("same_index_correlation", Double),
+    ("same_index_rank", Integer),
+    ("best_neuron", Integer),
+    ("best_correlation", Double),
+    ("null_correlation", Double),
+    ("mutual", Boolean),
+    ("assigned_neuron", Integer),
+    ("assigned_correlation", Double),
+)
+
+_VERSION = ("run_key", "side", "layer", "neuron")
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _run_key() -> Column[int]:
+    return Column("run_key", ForeignKey("run.key", ondelete="CASCADE"), nullable=False)
+
+
+def _version_columns() -> tuple[Column[int] | Column[str], ...]:
+    return (
+        Column("run_key", Integer, nullable=False),
+        Column("side", String(5), nullable=False),
+        Column("layer", SmallInteger, nullable=False),
+        Column("neuron", Integer, nullable=False),
+    )
+
+
+def _version_reference() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        _VERSION, [f"neuron.{name}" for name in _VERSION], ondelete="CASCADE"
+    )
+
+
+model = Table(
+    "model",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("weights_sha256", String(64), nullable=False, unique=True),
+    Column("name", CleanText, nullable=False),
+    Column("act_fn", CleanText, nullable=False),
+    Column("n_layers", Integer, nullable=False),
+    Column("d_model", Integer, nullable=False),
+    Column("d_mlp", Integer, nullable=False),
+    Column("n_ctx", Integer, nullable=False),
+    Column("d_vocab", Integer, nullable=False),
+    Column("config", Json, nullable=False),
+    CheckConstraint("n_layers > 0 AND d_mlp > 0", name="shape"),
+)
+
+pair = Table(
+    "pair",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("slug", String(100), nullable=False, unique=True),
+    Column("name", CleanText, nullable=False),
+    Column("description", CleanText, nullable=False),
+)
+
+corpus = Table(
+    "corpus",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("spec", CleanText, nullable=False),
+    UniqueConstraint("fingerprint", "spec"),
+)
+
+vocabulary = Table(
+    "vocabulary",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("size", Integer, nullable=False),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("vocabulary_id", ForeignKey("vocabulary.id", ondelete="CASCADE"), nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("bytes", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("vocabulary_id", "token"),
+    sqlite_with_rowid=False,
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    Column("id", String(10), nullable=False, unique=True),
+    Column("identity_sha256", String(64), nullable=False, unique=True),
+    Column("identity", Json, nullable=False),
+    Column("pair_id", ForeignKey("pair.id"), nullable=False, index=True),
+    Column("left_model_id", ForeignKey("model.id"), nullable=False),
+    Column("right_model_id", ForeignKey("model.id")),
+    Column("corpus_id", ForeignKey("corpus.id"), nullable=False),
+    Column("vocabulary_id", ForeignKey("vocabulary.id")),
+    Column("parameters", Json, nullable=False),
+    Column("provenance", Json, nullable=False),
+    Column("n_documents", Integer, nullable=False),
+    Column("n_windows", BigInteger, nullable=False),
+    Column("n_tokens", BigInteger, nullable=False),
+    Column("status", String(9), nullable=False),
+    # A load in progress: who loads, and when it last wrote (a killed one falls silent).
+    Column("loader", String(32)),
+    Column("loaded_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("published_at", Moment),
+    Column("size_bytes", BigInteger),
+    _one_of("status", ("loading", "published")),
+    CheckConstraint(
+        "status <> 'published' OR (published_at IS NOT NULL AND vocabulary_id IS NOT NULL)",
+        name="published_whole",
+    ),
+)
+
+run_stage = Table(
+    "run_stage",
+    metadata,
+    _run_key(),
+    Column("stage", String(30), nullable=False),
+    Column("published_at", Moment, nullable=False),
+    PrimaryKeyConstraint("run_key", "stage"),
+)
+
+run_loss = Table(
+    "run_loss",
+    metadata,
+    _run_key(),
+    Column("side", String(7), nullable=False),
+    Column("source", CleanText, nullable=False),
+    Column("n_documents", Integer, nullable=False),
+    Column("n_tokens", BigInteger, nullable=False),
+    Column("n_bytes", BigInteger, nullable=False),
+    Column("nats", Double, nullable=False),
+    PrimaryKeyConstraint("run_key", "side", "source"),
+    _one_of("side", (*SIDES, "control")),
+)
+
+progress = Table(
+    "progress",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("pair_slug", String(100), nullable=False),
+    Column("corpus_spec", CleanText, nullable=False),
+    Column("stage", CleanText, nullable=False),
+    Column("step", CleanText, nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("total", BigInteger),
+    Column("unit", CleanText, nullable=False),
+    Column("rate", Double),
+    Column("state", String(11), nullable=False),
+    Column("message", CleanText),
+    Column("started_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    _one_of("state", ("running", "done", "failed", "interrupted")),
+)
+
+document = Table(
+    "document",
+    metadata,
+    _run_key(),
+    Column("document", Integer, nullable=False),
+    Column("source", CleanText, nullable=False),
+    Column("name", CleanText, nullable=False),
+    Column("held_out", Boolean, nullable=False),
+    PrimaryKeyConstraint("run_key", "document"),
+    sqlite_with_rowid=False,
+)
+
+window = Table(
+    "window",
+    metadata,
+    Column("run_key", Integer, nullable=False),
+    Column("document", Integer, nullable=False),
+    Column("window", Integer, nullable=False),
+    Column("tokens", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("run_key", "document", "window"),
+    ForeignKeyConstraint(
+        ("run_key", "document"), ("document.run_key", "document.document"), ondelete="CASCADE"
+    ),
+)
+
+layer = Table(
+    "layer",
+    metadata,
+    _run_key(),
+    Column("layer", SmallInteger, nullable=False),
+    Column("cka", Double),
+    PrimaryKeyConstraint("run_key", "layer"),
+)
+
+hook_point = Table(
+    "hook_point",
+    metadata,
+    _run_key(),
+    Column("side", String(5), nullable=False),
+    Column("layer", SmallInteger, nullable=False),
+    Column("site", String(4), nullable=False),
+    Column("name", CleanText, nullable=False),
+    PrimaryKeyConstraint("run_key", "side", "layer", "site"),
+    _one_of("side", SIDES),
+    _one_of("site", SITES),
+)
+
+neuron = Table(
+    "neuron",
+    metadata,
+    _run_key(),
+    *_version_columns()[1:],
+    Column("display_site", String(4), nullable=False),
+    Column("n", BigInteger, nullable=False),
+    *(Column(f"{site}_{name}", Double) for site in SITES for name in STATISTICS),
+    Column("density", Double),
+    Column("density_threshold", Double),
+    *(Column(name, Double) for name in ("q50", "q90", "q99", "q999")),
+    *(Column(name, type_) for name, type_ in CORRESPONDENCE),
+    Column("logit_kurtosis", Double),
+    Column("logit_skewness", Double),
+    PrimaryKeyConstraint(*_VERSION),
+    _one_of("side", SIDES),
+    _one_of("display_site", SITES),
+    CheckConstraint("density BETWEEN 0 AND 1", name="density"),
+)
+
+histogram = Table(
+    "histogram",
+    metadata,
+    *_version_columns(),
+    Column("site", String(4), nullable=False),
+    Column("counts", LargeBinary, nullable=False),
+    PrimaryKeyConstraint(*_VERSION, "site"),
+    _version_reference(),
+    _one_of("site", SITES),
+    sqlite_with_rowid=False,
+)
+
+partner = Table(
+    "partner",
+    metadata,
+    *_version_columns(),
+    Column("kind", String(6), nullable=False),
+    Column("rank", SmallInteger, nullable=False),
+    Column("partner_layer", SmallInteger, nullable=False),
+    Column("partner_neuron", Integer, nullable=False),
+    Column("correlation", Double, nullable=False),
+    PrimaryKeyConstraint(*_VERSION, "kind", "rank"),
+    _version_reference(),
+    _one_of("kind", ("across", "within")),
+    sqlite_with_rowid=False,
+)
+
+logit_effect = Table(
+    "logit_effect",
+    metadata,
+    *_version_columns(),
+    Column("promoted", LargeBinary, nullable=False),
+    Column("suppressed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint(*_VERSION),
+    _version_reference(),
+    sqlite_with_rowid=False,
+)
+
+example = Table(
+    "example",
+    metadata,
+    *_version_columns(),
+    Column("band", SmallInteger, nullable=False, doc="index into records.BANDS"),
+    Column("rank", SmallInteger, nullable=False),
+    Column("document", Integer, nullable=False),
+    Column("window", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("activation", Double, nullable=False),
+    Column("own_values", LargeBinary, nullable=False),
+    Column("same_index_quantile", Double),
+    Column("same_index_values", LargeBinary),
+    Column("match_neuron", Integer),
+    Column("match_quantile", Double),
+    Column("match_values", LargeBinary),
+    PrimaryKeyConstraint(*_VERSION, "band", "rank"),
+    _version_reference(),
+    ForeignKeyConstraint(
+        ("run_key", "document", "window"), ("window.run_key", "window.document", "window.window")
+    ),
+    CheckConstraint(f"band BETWEEN 0 AND {len(BANDS) - 1}", name="band"),
+    CheckConstraint("start BETWEEN 0 AND position", name="start"),
+    CheckConstraint("(match_neuron IS NULL) = (match_values IS NULL)", name="match_whole"),
+)
+
+annotator = Table(
+    "annotator",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", CleanText, nullable=False, unique=True),
+    Column("created_at", Moment, nullable=False),
+)
+
+label = Table(
+    "label",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model_id", ForeignKey("model.id"), nullable=False),
+    Column("layer", SmallInteger, nullable=False),
+    Column("neuron", Integer, nullable=False),
+    Column("annotator_id", ForeignKey("annotator.id"), nullable=False),
+    Column("verdict", String(12), nullable=False),
+    Column("description", CleanText, nullable=False),
+    Column("confidence", SmallInteger),
+    Column("run_id", String(10)),
+    Column("created_at", Moment, nullable=False),
+    _one_of("verdict", VERDICTS),
+    CheckConstraint("confidence BETWEEN 1 AND 5", name="confidence"),
+    Index(None, "model_id", "layer", "neuron", "annotator_id", "id"),
+    sqlite_autoincrement=True,
+)
