@@ -66,6 +66,13 @@ class RunNotFound(PageError):
     code = "run_not_found"
 
 
+class RunAmbiguous(PageError):
+    """A prefix that fits several runs."""
+
+    status = 404
+    code = "run_ambiguous"
+
+
 class RunOfAnotherPair(PageError):
     """The run exists, but shows another pair."""
 
@@ -159,3 +166,16 @@ class StoreUnavailable(PageError):
 
     status = 503
     code = "database_unavailable"
+
+
+class StoreOutdated(StoreUnavailable):
+    """The database is there, but of another version of this program."""
+
+    code = "database_outdated"
+
+
+class UnreadableBody(PageError):
+    """A body of a kind that is not read here."""
+
+    status = 415
+    code = "unreadable_body"

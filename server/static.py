@@ -60,7 +60,7 @@ def plotly_script() -> Path:
 def _plotly_bodies() -> tuple[bytes, bytes, str]:
     """(script, compressed script, ETag): 4.8 MB are compressed once, not on each request."""
     script = plotly_script().read_bytes()
-    return script, gzip.compress(script, 6), f'"{hashlib.sha256(script).hexdigest()[:20]}"'
+    return script, gzip.compress(script, 6), f'W/"{hashlib.sha256(script).hexdigest()[:20]}"'
 
 
 def plotly_response(request: Request) -> Response:

@@ -17,14 +17,22 @@ class ColumnView:
     """A column that one can sort and filter by.
 
     `sort_href` sorts by it, or turns the direction when it is the one sorted by already;
-    `sorted` says how it is sorted now. `definition` is one sentence.
+    `sorted` says how it is sorted now. `definition` is one to three sentences, under
+    `definition_key` among the definitions; `anchor` is its place in the docs. `format` is a
+    Python format specification for numbers. `shown` says that the table has room for it: the main
+    columns, and those that are sorted or filtered by; all can be, and all are in the JSON.
     """
 
     key: str
     title: str
     unit: str
     definition: str
+    definition_key: str | None
+    anchor: str
+    format: str
     kind: Literal["number", "integer", "text", "boolean"]
+    choices: tuple[str, ...]
+    shown: bool
     sorted: Literal["ascending", "descending"] | None
     sort_href: str
 

@@ -1,7 +1,7 @@
 """Page object of `/{pair}/{layer}/{neuron}`, the side by side: the JSON is a public contract.
 
-Fields may be added, not renamed. Values of activations carry four significant digits (they were
-stored in half precision); statistics are as they were computed.
+Fields may be added, not renamed. `values` are kept in half precision and given as its shortest
+decimals; `activation` and the statistics are as they were computed.
 """
 
 from __future__ import annotations

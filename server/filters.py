@@ -1,0 +1,190 @@
+"""The explorer's address read: filters, sort and page, each checked and said as a sentence.
+
+    ?layer=0&side=left&kurtosis__gte=10&sort=-kurtosis&page=2&size=50
+
+A filter is `COLUMN__gte`, `COLUMN__lte` or `COLUMN__eq`; an empty value is no filter, so that a
+form may send all of its fields. An address that names what does not exist is refused with what
+does: silently showing something else would be a wrong answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from server.errors import BadFilter, BadPage, BadParameter, BadSort
+from server.pages.explorer import Operator
+from store.columns import VERSION_COLUMNS, ExplorerColumn
+
+OPERATORS: dict[Operator, str] = {"gte": "at least", "lte": "at most", "eq": "exactly"}
+
+_OWN = ("rows", "run", "sort", "page", "size", "layer", "side")
+#: A filter as three fields of a form that works without scripts; answered by a redirect.
+_FORM = ("add_column", "add_operator", "add_value")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """`key` `operator` `value`, as the address has them."""
+
+    key: str
+    operator: Operator
+    value: str
+
+    @property
+    def parameter(self) -> str:
+        """Its name in the address; `layer=0` and `side=left` have no operator there."""
+        if self.key in ("layer", "side") and self.operator == "eq":
+            return self.key
+        return f"{self.key}__{self.operator}"
+
+    @property
+    def sentence(self) -> str:
+        """`kurtosis at least 10`."""
+        column = VERSION_COLUMNS[self.key]
+        if self.operator == "eq" and column.type == "boolean":
+            return f"{column.name}: {'yes' if self.value.lower() in ('1', 'true', 'yes') else 'no'}"
+        if self.operator == "eq" and column.type != "number":
+            return f"{column.name} {self.value}"
+        unit = f" {column.unit}" if column.unit else ""
+        return f"{column.name} {OPERATORS[self.operator]} {self.value}{unit}"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the explorer shows: which rows, in which order, which page of them."""
+
+    filters: tuple[Filter, ...] = ()
+    sort: str = ""
+    page: int = 1
+    size: int | None = None
+    added: Filter | None = field(default=None, compare=False)
+
+    def parameters(self, *, paged: bool = True) -> dict[str, str | int | None]:
+        """The state as an address's parameters; without defaults, `page` only if `paged`."""
+        return {
+            **{one.parameter: one.value for one in self.filters},
+            "sort": self.sort or None,
+            "size": self.size,
+            "page": self.page if paged and self.page > 1 else None,
+        }
+
+    def for_store(self) -> dict[str, str]:
+        """The filters as `store.neurons.page` takes them."""
+        return {f"{one.key}__{one.operator}": one.value for one in self.filters}
+
+    def value_of(self, key: str) -> str | None:
+        """The value that a column must equal, None when it may be any."""
+        return next(
+            (one.value for one in self.filters if (one.key, one.operator) == (key, "eq")), None
+        )
+
+    def with_filter(self, key: str, value: str | int | None) -> Selection:
+        """The first page of the same with `key` equal to `value`, or to anything (None)."""
+        kept = tuple(one for one in self.filters if (one.key, one.operator) != (key, "eq"))
+        added = () if value is None else (Filter(key, "eq", str(value)),)
+        return replace(self, filters=(*added, *kept), page=1)
+
+    def without(self, removed: Filter) -> Selection:
+        """The first page of the same without one filter."""
+        kept = tuple(one for one in self.filters if one != removed)
+        return replace(self, filters=kept, page=1)
+
+    def sorted_by(self, sort: str) -> Selection:
+        """The first page of the same in another order."""
+        return replace(self, sort=sort, page=1)
+
+    def at_page(self, page: int) -> Selection:
+        """Another page of the same."""
+        return replace(self, page=page)
+
+
+def read(parameters: Sequence[tuple[str, str]], max_size: int) -> Selection:
+    """The selection that an address's parameters mean.
+
+    `added` is the filter of a form's three fields, if they were filled: the caller redirects.
+    Errors: BadFilter, BadSort, BadPage, BadParameter.
+    """
+    given: dict[str, str] = {}
+    for name, value in parameters:
+        if not value.strip():
+            continue
+        if name in given:
+            raise BadParameter(f"“{name[:80]}” is given twice; give it once.")
+        given[name] = value.strip()
+    if given.get("rows", "version") != "version":
+        raise BadParameter(f"rows={given['rows'][:40]} is not known; rows=version is.")
+    sort = given.get("sort", "")
+    if sort:
+        _column(sort.removeprefix("-"), BadSort, "sort by")
+    filters = tuple(
+        _filter(name, value) for name, value in given.items() if name not in (*_OWN, *_FORM)
+    )
+    ends = tuple(Filter(key, "eq", given[key]) for key in ("layer", "side") if key in given)
+    for one in (*ends, *filters):
+        _check_value(one)
+    size = _whole(given, "size", 1, max_size) if "size" in given else None
+    return Selection(
+        filters=(*ends, *filters),
+        sort=sort,
+        page=_whole(given, "page", 1, None) if "page" in given else 1,
+        size=size,
+        added=_added(given),
+    )
+
+
+def _added(given: Mapping[str, str]) -> Filter | None:
+    """The filter of `add_column`, `add_operator`, `add_value`; None until there is a value."""
+    if "add_value" not in given or "add_column" not in given:
+        return None
+    one = _filter(f"{given['add_column']}__{given.get('add_operator', 'gte')}", given["add_value"])
+    _check_value(one)
+    return one
+
+
+def _filter(name: str, value: str) -> Filter:
+    key, mark, operator = name.rpartition("__")
+    if not mark and name in VERSION_COLUMNS:
+        return Filter(name, "eq", value)
+    if not mark:
+        raise BadParameter(
+            f"There is no parameter “{name[:80]}” here.",
+            f"Filter as COLUMN__gte, COLUMN__lte or COLUMN__eq; the columns are: {_known()}.",
+        )
+    if operator not in OPERATORS:
+        raise BadFilter(
+            f"“{operator[:40]}” is no way to filter; there are gte (at least), "
+            "lte (at most) and eq (exactly)."
+        )
+    _column(key, BadFilter, "filter by")
+    return Filter(key, operator, value)
+
+
+def _column(key: str, error: type[BadParameter], purpose: str) -> ExplorerColumn:
+    column = VERSION_COLUMNS.get(key)
+    if column is None:
+        raise error(f"There is no column “{key[:80]}” to {purpose}.", f"Columns: {_known()}.")
+    return column
+
+
+def _known() -> str:
+    return ", ".join(VERSION_COLUMNS)
+
+
+def _check_value(one: Filter) -> None:
+    """Refuse a fraction where only whole numbers are; the store refuses what is no number."""
+    column = VERSION_COLUMNS[one.key]
+    if column.type == "integer" and one.operator == "eq" and not re.fullmatch(r"\d+", one.value):
+        raise BadFilter(f"{column.name} is a whole number; “{one.value[:40]}” is none.")
+
+
+def _whole(given: Mapping[str, str], name: str, low: int, high: int | None) -> int:
+    text = given[name]
+    bounds = f"from {low}" if high is None else f"from {low} to {high}"
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise BadPage(f"{name} is a whole number {bounds}; “{text[:40]}” is none.")
+    number = int(text)
+    if number < low or (high is not None and number > high):
+        raise BadPage(f"{name} is a whole number {bounds}; {number} is outside.")
+    return number

@@ -1,0 +1,125 @@
+"""`/{pair}`, the explorer, and the two ways out of it: at random, and by name."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from server import filters, respond, urls
+from server.compose.explorer import explorer_page, random_address
+from server.compose.selection import check_neuron, shown_run
+from server.errors import BadParameter
+from server.pages.explorer import ExplorerPage
+from server.routes.parameters import (
+    BAD_PARAMETER,
+    NOT_FOUND,
+    UNAVAILABLE,
+    Pair,
+    RunName,
+    TheSite,
+    explorer_parameters,
+    paging_parameters,
+)
+from server.site import Site
+
+router = APIRouter(responses={**NOT_FOUND, **BAD_PARAMETER, **UNAVAILABLE})
+
+#: `L1N203`, `1/203` or `1 203`.
+NEURON_NAME = re.compile(r"L?(\d{1,6})\s*(?:N|/|\s)\s*(\d{1,9})", re.IGNORECASE | re.ASCII)
+
+
+def read_selection(request: Request, site: Site) -> filters.Selection:
+    """What the address selects."""
+    return filters.read(request.query_params.multi_items(), site.settings.max_page_size)
+
+
+@router.get(
+    "/{pair}/random",
+    status_code=307,
+    response_class=RedirectResponse,
+    summary="One neuron at random",
+    openapi_extra={"parameters": explorer_parameters()},
+)
+def random_neuron(
+    request: Request, site: TheSite, pair: Pair, run: RunName = None
+) -> RedirectResponse:
+    """Leads to one neuron among those that the explorer's filters let through."""
+    shown = shown_run(site, pair, run)
+    address = random_address(
+        site, shown, read_selection(request, site), respond.is_pinned(request, shown)
+    )
+    return RedirectResponse(address, 307, {"Cache-Control": "no-store"})
+
+
+@router.get(
+    "/{pair}/search",
+    status_code=307,
+    response_class=RedirectResponse,
+    summary="A neuron by its name",
+)
+def search(
+    request: Request,
+    site: TheSite,
+    pair: Pair,
+    q: Annotated[str, Query(description="A neuron's name, such as L0N17.")],
+    run: RunName = None,
+) -> RedirectResponse:
+    """Leads to the neuron that is named."""
+    shown = shown_run(site, pair, run)
+    named = NEURON_NAME.fullmatch(q.strip())
+    if named is None:
+        raise BadParameter(
+            f"“{q[:80]}” names no neuron; write L0N17 for neuron 17 of layer 0.",
+            urls.explorer(pair),
+        )
+    layer, neuron = int(named[1]), int(named[2])
+    check_neuron(shown, layer, neuron)
+    run_id = shown.id if respond.is_pinned(request, shown) else None
+    return RedirectResponse(
+        urls.neuron(pair, layer, neuron, run=run_id), 307, {"Cache-Control": "no-store"}
+    )
+
+
+@router.get(
+    "/{pair}.json",
+    summary="The explorer: versions of neurons, filtered and sorted",
+    openapi_extra={"parameters": [*explorer_parameters(), *paging_parameters()]},
+)
+def explorer_json(
+    request: Request, site: TheSite, pair: Pair, response: Response, run: RunName = None
+) -> ExplorerPage:
+    """One row a version. Labels' counts are those of now, so the answer is never cached."""
+    response.headers["Cache-Control"] = respond.FRESH
+    return make(request, site, pair, run)
+
+
+@router.get("/{pair}", include_in_schema=False)
+def explorer(request: Request, site: TheSite, pair: Pair, run: RunName = None) -> Response:
+    selection = read_selection(request, site)
+    if selection.added is not None:
+        return _with_added(request, site, pair, run, selection)
+    return respond.page(request, "explorer.html", make(request, site, pair, run))
+
+
+def make(request: Request, site: Site, pair: str, run: str | None) -> ExplorerPage:
+    """The page object of this address."""
+    shown = shown_run(site, pair, run)
+    pinned = respond.is_pinned(request, shown)
+    return explorer_page(site, shown, read_selection(request, site), pinned)
+
+
+def _with_added(
+    request: Request, site: Site, pair: str, run: str | None, selection: filters.Selection
+) -> HTMLResponse | RedirectResponse:
+    """To the address that holds the filter of the form's three fields like any other."""
+    shown = shown_run(site, pair, run)
+    assert selection.added is not None
+    address = urls.explorer(
+        pair,
+        {**selection.parameters(paged=False), selection.added.parameter: selection.added.value},
+        shown.id if respond.is_pinned(request, shown) else None,
+    )
+    return RedirectResponse(address, 303)

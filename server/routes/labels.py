@@ -1,0 +1,199 @@
+"""`/{pair}/{layer}/{neuron}/labels`: read them, add one by a form or by JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from server import error_responses, respond, urls
+from server.compose.labels import add_label, labels_page
+from server.compose.selection import check_neuron, shown_run
+from server.errors import BadLabel, UnreadableBody
+from server.pages.errors import ErrorPage
+from server.pages.labels import LabelCreated, LabelsPage
+from server.routes.parameters import (
+    BAD_PARAMETER,
+    NOT_FOUND,
+    UNAVAILABLE,
+    Layer,
+    Neuron,
+    Pair,
+    RunName,
+    TheSite,
+)
+from server.site import Site
+from store.records import Side, Verdict
+
+router = APIRouter(responses={**NOT_FOUND, **BAD_PARAMETER, **UNAVAILABLE})
+
+DESCRIPTION_LENGTH = 500
+
+#: An address within the site: no scheme, no host, nothing that a browser could read as one.
+WAY_BACK = re.compile(r"/[a-z0-9][A-Za-z0-9/?&=.,:_~%#-]*", re.ASCII)
+
+
+class LabelBody(BaseModel):
+    """A label as it is sent. `run` is the run that was looked at, `back` where a form returns."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    side: Side
+    verdict: Verdict
+    description: str = Field("", max_length=DESCRIPTION_LENGTH)
+    confidence: int | None = Field(None, ge=1, le=5)
+    run: str | None = Field(None, max_length=64)
+    back: str | None = Field(None, max_length=1000, description="Forms only.")
+
+    @field_validator("confidence", "run", "back", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("description", mode="before")
+    @classmethod
+    def _one_kind_of_newline(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        text = value.replace("\r\n", "\n").strip()
+        if "\0" in text:
+            raise ValueError("a description holds no NUL")
+        return text
+
+
+async def read_label(request: Request) -> LabelBody:
+    """The label in the request's body, by its content type. Errors: BadLabel, UnreadableBody."""
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    body = await request.body()
+    try:
+        if kind == "application/json":
+            given: Any = json.loads(body)
+        elif kind == "application/x-www-form-urlencoded":
+            given = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True))
+        else:
+            raise UnreadableBody(
+                f"A label is sent as a form or as JSON, not as “{kind[:60] or 'nothing'}”.",
+                "Content-Type: application/json",
+            )
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise BadLabel("The label's body cannot be read.", f"It should be {kind}.") from error
+    try:
+        return LabelBody.model_validate(given)
+    except ValidationError as error:
+        raise error_responses.bad_parameters(
+            RequestValidationError(
+                [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+            )
+        ) from error
+
+
+@router.get("/{pair}/{layer:int}/{neuron:int}/labels.json", summary="Labels of a neuron")
+def labels_json(
+    request: Request,
+    response: Response,
+    site: TheSite,
+    pair: Pair,
+    layer: Layer,
+    neuron: Neuron,
+    side: Annotated[Side | None, Query(description="Only this side.")] = None,
+    run: RunName = None,
+) -> LabelsPage:
+    """Both versions' counts and history, as they are now."""
+    response.headers["Cache-Control"] = "no-store"
+    return make(request, site, pair, layer, neuron, side, run)
+
+
+@router.get("/{pair}/{layer:int}/{neuron:int}/labels", include_in_schema=False)
+def labels_html(
+    request: Request,
+    site: TheSite,
+    pair: Pair,
+    layer: Layer,
+    neuron: Neuron,
+    side: Side | None = None,
+    run: RunName = None,
+    fragment: Literal["1"] | None = None,
+) -> Response:
+    """The page, or with `?fragment=1` what a page of a neuron loads into itself."""
+    return respond.page(
+        request,
+        "labels.html",
+        make(request, site, pair, layer, neuron, side, run),
+        {"Cache-Control": "no-store"},
+        fragment=fragment is not None,
+    )
+
+
+def make(
+    request: Request,
+    site: Site,
+    pair: str,
+    layer: int,
+    neuron: int,
+    side: Side | None,
+    run: str | None,
+) -> LabelsPage:
+    """The page object of this address."""
+    shown = shown_run(site, pair, run)
+    check_neuron(shown, layer, neuron)
+    return labels_page(site, shown, layer, neuron, side, respond.is_pinned(request, shown))
+
+
+@router.post(
+    "/{pair}/{layer:int}/{neuron:int}/labels",
+    status_code=201,
+    response_model=LabelCreated,
+    summary="Label a version",
+    responses={
+        303: {"description": "After an HTML form: back to the page."},
+        403: {"model": ErrorPage, "description": "The request came from another site."},
+        413: {"model": ErrorPage, "description": "The body is too large."},
+        415: {"model": ErrorPage, "description": "The body is neither a form nor JSON."},
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                kind: {"schema": LabelBody.model_json_schema()}
+                for kind in ("application/json", "application/x-www-form-urlencoded")
+            },
+        }
+    },
+)
+def add(
+    request: Request,
+    site: TheSite,
+    pair: Pair,
+    layer: Layer,
+    neuron: Neuron,
+    label: Annotated[LabelBody, Depends(read_label)],
+) -> Any:
+    """Append a label to the version's history; the annotator's latest counts."""
+    shown = shown_run(site, pair, label.run)
+    check_neuron(shown, layer, neuron)
+    created = add_label(
+        site,
+        shown,
+        label.side,
+        layer,
+        neuron,
+        label.verdict,
+        label.description,
+        label.confidence,
+    )
+    if error_responses.wants_json(request):
+        return created
+    return RedirectResponse(_way_back(pair, layer, neuron, label.back), 303)
+
+
+def _way_back(pair: str, layer: int, neuron: int, asked: str | None) -> str:
+    """Where a form returns: the page it names, if that is one of this pair's, else the neuron's."""
+    if asked and WAY_BACK.fullmatch(asked) and asked.startswith(f"/{pair}/"):
+        return asked
+    return urls.neuron(pair, layer, neuron)

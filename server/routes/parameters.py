@@ -1,0 +1,76 @@
+"""Parameters that several routes take, and what is said of them in the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Query
+
+from server.pages.errors import ErrorPage
+from server.site import Site, site_of
+from store.columns import VERSION_COLUMNS
+
+TheSite = Annotated[Site, Depends(site_of)]
+Pair = Annotated[str, Path(description="The pair's slug.", examples=["pystd-2l"])]
+Layer = Annotated[int, Path(description="Layer, from 0.")]
+Neuron = Annotated[int, Path(description="Neuron within the layer, from 0.")]
+RunName = Annotated[
+    str | None,
+    Query(description="A run's id, which pins the page to it. Default: the newest of the pair."),
+]
+
+NOT_FOUND: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorPage, "description": "There is no such pair, run, layer or neuron."},
+}
+BAD_PARAMETER: dict[int | str, dict[str, Any]] = {
+    422: {"model": ErrorPage, "description": "A parameter has no meaning here; the words say why."},
+}
+UNAVAILABLE: dict[int | str, dict[str, Any]] = {
+    503: {"model": ErrorPage, "description": "The database does not answer."},
+}
+
+
+def explorer_parameters() -> list[dict[str, Any]]:
+    """The explorer's parameters for the OpenAPI document: its columns make three filters each."""
+
+    def parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": description,
+            "schema": schema,
+        }
+
+    words = {"gte": "at least", "lte": "at most", "eq": "exactly"}
+    kinds = {"number": "number", "integer": "integer", "text": "string", "boolean": "boolean"}
+    found = [
+        parameter("layer", "Only this layer.", {"type": "integer"}),
+        parameter("side", "Only this side.", {"type": "string", "enum": ["left", "right"]}),
+        parameter("sort", "A column; “-column”: the highest first.", {"type": "string"}),
+    ]
+    for key, column in VERSION_COLUMNS.items():
+        operators = ("gte", "lte", "eq") if column.type in ("number", "integer") else ("eq",)
+        for operator in operators:
+            found.append(
+                parameter(
+                    f"{key}__{operator}",
+                    f"{column.name}: {words[operator]} this.",
+                    {"type": kinds[column.type]},
+                )
+            )
+    return found
+
+
+def paging_parameters() -> list[dict[str, Any]]:
+    """`page` and `size` for the OpenAPI document."""
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": description,
+            "schema": {"type": "integer", "minimum": 1},
+        }
+        for name, description in (("page", "From 1."), ("size", "Rows on a page."))
+    ]

@@ -1,0 +1,131 @@
+"""Serving the application with uvicorn: what `twinscope serve` calls."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import os
+import socket
+import threading
+from collections.abc import Callable
+
+import uvicorn
+
+from server.app import create_app
+from server.errors import PortInUseError, ServerError
+from server.settings import Settings
+from store.engine import Engine
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on the address; port 0 takes any free one.
+
+    Errors: PortInUseError, and ServerError for an address that this machine does not have.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((host, port))
+        opened.listen(2048)
+    except OSError as error:
+        opened.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUseError(
+                f"Port {port} on {host} is in use.", f"Try --port {port + 1}, or --port 0 for any."
+            ) from error
+        if error.errno == errno.EACCES:
+            raise ServerError(
+                f"Port {port} may not be used by this user.", "Try one above 1023."
+            ) from error
+        raise ServerError(f"Cannot listen on {host}: {error.strerror or error}.") from error
+    except OverflowError as error:
+        opened.close()
+        raise ServerError(f"Port {port} does not exist; ports are 0–65535.") from error
+    return opened
+
+
+def check_host(host: str, settings: Settings) -> None:
+    """Raise ServerError for an address beyond loopback: local mode has no login."""
+    if settings.behind_proxy or is_loopback(host):
+        return
+    raise ServerError(
+        f"In local mode there is no login, so the server listens on loopback only, not on {host}.",
+        "Where a container or a proxy guards the port, set TWINSCOPE_BEHIND_PROXY=1.",
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address reaches this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def address_of(opened: socket.socket) -> str:
+    """The address that a browser opens."""
+    host, port = opened.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    settings: Settings | None = None,
+    *,
+    engine: Engine | None = None,
+    leash: bool = False,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until interrupted (Ctrl-C or SIGTERM), then let answers under way finish.
+
+    `on_ready` is called with the address once it answers. With `leash` the end of standard input
+    ends it, too: a parent that holds the other end cannot leave it behind. Errors before anything
+    is served: PortInUseError, ServerError, SettingsError, and the store's about the database.
+    """
+    settings = settings or Settings.from_environment()
+    check_host(host, settings)
+    opened = listen(host, port)
+    with opened:
+        app = create_app(settings, engine)
+        server = _Server(
+            uvicorn.Config(
+                app,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=5,
+            ),
+            (lambda: on_ready(address_of(opened))) if on_ready else None,
+        )
+        if leash:
+            threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
+        # uvicorn shuts down and then passes the signal on: leaving is what was asked for.
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[opened])
+
+
+def _end_with_stdin(server: uvicorn.Server) -> None:
+    """Have the server stop once standard input ends."""
+    while os.read(0, 4096):
+        pass
+    server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready: a browser opened earlier would find nothing."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._on_ready is not None and self.started:
+            self._on_ready()

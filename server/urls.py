@@ -1,0 +1,103 @@
+"""The addresses of pages: one function a page, so that no template builds an address by hand.
+
+    neuron("pystd-2l", 0, 17)                    → /pystd-2l/0/17
+    neuron("pystd-2l", 0, 17, run="9f3a61c04e")  → /pystd-2l/0/17?run=9f3a61c04e
+
+A parameter at its default is left out, so a state has one address. `json_twin` gives the address
+of the same object as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+#: First parts of our own addresses: a pair of this name could not be reached, so it is refused.
+RESERVED = frozenset(
+    {
+        "definitions",
+        "docs",
+        "healthz",
+        "index",
+        "labels",
+        "login",
+        "logout",
+        "openapi",
+        "random",
+        "runs",
+        "search",
+        "static",
+        "studies",
+    }
+)
+
+Parameters = Mapping[str, str | int | None]
+
+
+def query(parameters: Parameters) -> str:
+    """`?a=1&b=2`, without the parameters that are None or empty; "" when none is left."""
+    given = {name: value for name, value in parameters.items() if value not in (None, "")}
+    return f"?{urlencode(given, safe=':,')}" if given else ""
+
+
+def home() -> str:
+    """The home page."""
+    return "/"
+
+
+def explorer(pair: str, parameters: Parameters | None = None, run: str | None = None) -> str:
+    """The explorer of a pair, with filters and sort as `parameters`."""
+    return f"/{quote(pair)}{query({**(parameters or {}), 'run': run})}"
+
+
+def random_neuron(pair: str, parameters: Parameters | None = None, run: str | None = None) -> str:
+    """One neuron at random among those that the explorer's filters let through."""
+    return f"/{quote(pair)}/random{query({**(parameters or {}), 'run': run})}"
+
+
+def neuron(
+    pair: str,
+    layer: int,
+    index: int,
+    *,
+    pairing: str = "index",
+    anchor: str = "left",
+    site: str | None = None,
+    run: str | None = None,
+) -> str:
+    """The side by side; `anchor` matters for the pairing "match" only."""
+    parameters = {
+        "pairing": pairing if pairing != "index" else None,
+        "anchor": anchor if pairing != "index" and anchor != "left" else None,
+        "site": site,
+        "run": run,
+    }
+    return f"/{quote(pair)}/{layer}/{index}{query(parameters)}"
+
+
+def labels(
+    pair: str, layer: int, index: int, *, side: str | None = None, run: str | None = None
+) -> str:
+    """Labels of a neuron's versions, or of one of them."""
+    return f"/{quote(pair)}/{layer}/{index}/labels{query({'side': side, 'run': run})}"
+
+
+def runs() -> str:
+    """All runs."""
+    return "/runs"
+
+
+def run(run_id: str) -> str:
+    """One run."""
+    return f"/runs/{quote(run_id)}"
+
+
+def json_twin(address: str) -> str:
+    """The JSON twin of a page's address: `/p/0/17?run=x` → `/p/0/17.json?run=x`."""
+    path, mark, parameters = address.partition("?")
+    return f"{'/index' if path == '/' else path}.json{mark}{parameters}"
+
+
+def neuron_name(layer: int, index: int) -> str:
+    """How a neuron is written: `L0N17`."""
+    return f"L{layer}N{index}"
