@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from server import errors, respond
@@ -134,4 +134,9 @@ def answer(
     kept = {**(headers or {}), "Cache-Control": "no-store", "Vary": "Accept"}
     if wants_json(request):
         return JSONResponse(dataclasses.asdict(view), error.status, kept)
-    return respond.page(request, "error.html", view, kept, error.status)
+    try:
+        return respond.page(request, "error.html", view, kept, error.status)
+    except Exception:
+        log.exception("The error page itself failed")
+        words = error.message if error.hint is None else f"{error.message} {error.hint}"
+        return PlainTextResponse(words, error.status, kept)

@@ -21,7 +21,7 @@ OPERATORS: dict[Operator, str] = {"gte": "at least", "lte": "at most", "eq": "ex
 
 _OWN = ("rows", "run", "sort", "page", "size", "layer", "side")
 #: A filter as three fields of a form that works without scripts; answered by a redirect.
-_FORM = ("add_column", "add_operator", "add_value")
+_FORM = ("filter", "operator", "value")
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,10 @@ def read(parameters: Sequence[tuple[str, str]], max_size: int) -> Selection:
 
 
 def _added(given: Mapping[str, str]) -> Filter | None:
-    """The filter of `add_column`, `add_operator`, `add_value`; None until there is a value."""
-    if "add_value" not in given or "add_column" not in given:
+    """The filter of a form's `filter`, `operator` and `value`; None until there is a value."""
+    if "filter" not in given or "value" not in given:
         return None
-    one = _filter(f"{given['add_column']}__{given.get('add_operator', 'gte')}", given["add_value"])
+    one = _filter(f"{given['filter']}__{given.get('operator', 'gte')}", given["value"])
     _check_value(one)
     return one
 

@@ -48,19 +48,11 @@ def route_view(path: str, method: str, operation: dict[str, Any]) -> RouteView:
             )
             for parameter in operation.get("parameters", ())
         ),
-        body=None if body is None else _fields_in_words(body["schema"]),
+        body=None if body is None else type_of(body["schema"])[1],
         answers=tuple(
             (status, answer.get("description", ""), _object_of(answer))
             for status, answer in operation.get("responses", {}).items()
         ),
-    )
-
-
-def _fields_in_words(schema: dict[str, Any]) -> str:
-    required = schema.get("required", ())
-    return "; ".join(
-        f"{name}: {type_of(field)[0]}{'' if name in required else ' (optional)'}"
-        for name, field in schema.get("properties", {}).items()
     )
 
 

@@ -75,6 +75,7 @@ def explorer_page(site: Site, run: RunRecord, selection: Selection, pinned: bool
         )
     layer, side = selection.value_of("layer"), selection.value_of("side")
     page = selection.page
+    state = {**selection.parameters(paged=False), "run": run_id}
     return ExplorerPage(
         pair=slug,
         pair_name=run.pair.name,
@@ -106,7 +107,10 @@ def explorer_page(site: Site, run: RunRecord, selection: Selection, pinned: bool
         size=size,
         total=total,
         n_pages=n_pages,
-        query=urls.query({**selection.parameters(paged=False), "run": run_id}),
+        query=urls.query(state),
+        query_fields=tuple(
+            (name, str(value)) for name, value in state.items() if value is not None
+        ),
         random_href=urls.random_neuron(slug, _filters_only(selection), run_id),
         first_href=address(selection.at_page(1)) if page > 1 else None,
         previous_href=address(selection.at_page(page - 1)) if page > 1 else None,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DefinitionView:
-    """`anchor` is its place on the page; `formula`, `unit` and `source` are "" where none is."""
+    """`key` is its place on the page, too; `formula`, `unit` and `source` are "" where none is."""
 
-    anchor: str
+    key: str
     name: str
     unit: str
     text: str

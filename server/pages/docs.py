@@ -37,7 +37,7 @@ class SchemaView:
 
 @dataclass(frozen=True)
 class RouteView:
-    """One method of one path; `answers` are (status, meaning, object's name or "")."""
+    """One method of one path; `body` names an object, `answers` (status, meaning, object)."""
 
     method: str
     path: str

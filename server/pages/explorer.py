@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from server.pages.fields import Link
+from server.pages.fields import HTML_ONLY, Link
 from server.pages.labels import CountsView
 
 Operator = Literal["gte", "lte", "eq"]
@@ -67,7 +67,8 @@ class ExplorerPage:
 
     `summary` says in a sentence what is shown. `layer_links` and `side_links` are the choices of
     layer and side, "all" first. `query` is the page's own query string without `page` (starts
-    with "?" or is empty), which `/{pair}/random` understands, too.
+    with "?" or is empty); `query_fields` are the same as names and values, for a form that adds a
+    filter (its own fields are `filter`, a column's key, `operator` and `value`).
     """
 
     pair: str
@@ -89,6 +90,7 @@ class ExplorerPage:
     total: int
     n_pages: int
     query: str
+    query_fields: Annotated[tuple[tuple[str, str], ...], HTML_ONLY]
     random_href: str
     first_href: str | None
     previous_href: str | None

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from server import respond
 from server.compose.docs import docs_page
+from server.routes.labels import LabelBody
 
 router = APIRouter(include_in_schema=False)
 
 
+def document_of(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document with the label's body, which FastAPI does not see by itself."""
+    document = app.openapi()
+    objects = document["components"]["schemas"]
+    objects.setdefault("LabelBody", LabelBody.model_json_schema())
+    return document
+
+
 @router.get("/openapi.json")
 def openapi(request: Request) -> JSONResponse:
-    document: dict[str, Any] = request.app.openapi()
-    return JSONResponse(document, headers={"Cache-Control": respond.FRESH})
+    return JSONResponse(document_of(request.app), headers={"Cache-Control": respond.FRESH})
 
 
 @router.get("/docs")
 def docs(request: Request) -> HTMLResponse:
-    return respond.page(request, "docs.html", docs_page(request.app.openapi()))
+    return respond.page(request, "docs.html", docs_page(document_of(request.app)))

@@ -37,7 +37,7 @@ def definitions_page() -> DefinitionsPage:
     """Every definition that pages show."""
     return DefinitionsPage(
         tuple(
-            DefinitionView(anchor=key, **dataclasses.asdict(definition))
+            DefinitionView(key=key, **dataclasses.asdict(definition))
             for key, definition in DEFINITIONS.items()
         )
     )

@@ -160,7 +160,7 @@ def make(
         "requestBody": {
             "required": True,
             "content": {
-                kind: {"schema": LabelBody.model_json_schema()}
+                kind: {"schema": {"$ref": "#/components/schemas/LabelBody"}}
                 for kind in ("application/json", "application/x-www-form-urlencoded")
             },
         }
