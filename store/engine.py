@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from platformdirs import user_data_path
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Engine as Engine  # the server names the type without importing SQLAlchemy
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from store.errors import DatabaseUnreachable, SchemaMismatch, StoreError
+
+__all__ = ["Engine", "data_dir", "database_url", "open_engine", "reading", "shown_url", "writing"]
 
 FILE_NAME = "twinscope.sqlite3"
 SQLITE_BUSY_MS = 30_000

@@ -1,0 +1,142 @@
+"""What is published comes back equal, field by field, on both databases."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from store import examples, neurons, runs, vocabulary
+from store.engine import Engine
+from store.records import BANDS
+from store.types import clean_text
+from tests.synthetic_run import DEAD, load, publish_synthetic, synthetic
+
+
+def assert_same(one: Any, other: Any, path: str = "record") -> None:
+    """Equal in type and value all the way down; arrays in dtype, too."""
+    assert type(one) is type(other), path
+    if dataclasses.is_dataclass(one) and not isinstance(one, type):
+        for field in dataclasses.fields(one):
+            assert_same(
+                getattr(one, field.name), getattr(other, field.name), f"{path}.{field.name}"
+            )
+    elif isinstance(one, np.ndarray):
+        assert one.dtype == other.dtype, path
+        np.testing.assert_array_equal(one, other, err_msg=path)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), path
+        for key in one:
+            assert_same(one[key], other[key], f"{path}[{key!r}]")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), path
+        for i, (a, b) in enumerate(zip(one, other, strict=True)):
+            assert_same(a, b, f"{path}[{i}]")
+    else:
+        assert one == other, path
+
+
+@pytest.mark.parametrize("single_sided", [False, True])
+def test_a_run_comes_back_as_it_was_loaded(engine: Engine, single_sided: bool) -> None:
+    made = synthetic(single_sided=single_sided)
+    stored = load(engine, made)
+    assert_same(
+        dataclasses.replace(
+            stored, created_at=None, published_at=None, size_bytes=None, status="loading", stages=()
+        ),
+        made.run,
+    )
+    assert (stored.status, stored.stages) == ("published", ("statistics",))
+    assert stored.published_at is not None
+    assert stored.published_at.tzinfo is not None
+    assert stored.size_bytes is not None
+    assert vocabulary.load(engine, stored.id) == made.vocabulary
+    assert runs.layers(engine, stored.id) == made.layers
+    assert runs.losses(engine, stored.id) == made.losses
+    for record in made.neurons:
+        place = (record.side, record.layer, record.neuron)
+        found = neurons.get(engine, stored.id, *place)
+        by_kind = sorted(record.partners, key=lambda partner: (partner.kind, partner.rank))
+        assert_same(found, dataclasses.replace(record, partners=tuple(by_kind)))
+        shown = examples.of_neuron(engine, stored.id, *place)
+        expected = [example for example in made.examples if example_place(example) == place]
+        expected.sort(key=lambda example: (BANDS.index(example.band), example.rank))
+        assert_same([each.example for each in shown], expected)
+
+
+def example_place(example: Any) -> tuple[str, int, int]:
+    return example.side, example.layer, example.neuron
+
+
+def test_an_example_is_shown_with_its_tokens_and_its_document(engine: Engine) -> None:
+    made = synthetic(n_documents=6)
+    run = load(engine, made)
+    windows = {(window.document, window.window): window.tokens for window in made.windows}
+    shown = examples.of_neuron(engine, run.id, "right", 1, 3)
+    assert shown
+    for each in shown:
+        example = each.example
+        document = made.documents[example.document]
+        length = len(example.values["pre"])
+        assert (
+            each.tokens.tolist()
+            == windows[example.document, example.window][
+                example.start : example.start + length
+            ].tolist()
+        )
+        assert (
+            each.tokens[each.focus] == windows[example.document, example.window][example.position]
+        )
+        assert each.document_name == clean_text(document.name)
+        assert each.source == document.source
+
+
+def test_a_dead_neuron_has_no_statistics_that_are_not_defined(engine: Engine) -> None:
+    run = publish_synthetic(engine)
+    record = neurons.get(engine, run.id, "left", 0, DEAD)
+    assert record is not None
+    assert record.sites["mid"].kurtosis is None
+    assert record.sites["mid"].std == 0.0
+    assert record.density is None
+    assert record.correspondence.best_neuron is None
+    assert record.correspondence.excess is None
+
+
+def test_what_is_not_there_is_none(engine: Engine) -> None:
+    run = publish_synthetic(engine, single_sided=True)
+    assert neurons.get(engine, run.id, "right", 0, 0) is None
+    assert neurons.get(engine, run.id, "left", 2, 0) is None
+    assert examples.of_neuron(engine, run.id, "right", 0, 0) == []
+
+
+def test_names_that_postgres_refuses_are_made_fit(engine: Engine) -> None:
+    made = synthetic(n_documents=4)
+    odd = ["nul\x00.py", "\udce9\ud800.py", "😀\u202e.py", ""]
+    documents = [
+        dataclasses.replace(document, name=name, source=name or "none")
+        for document, name in zip(made.documents, odd, strict=True)
+    ]
+    run = load(engine, dataclasses.replace(made, documents=documents))
+    names = {
+        each.example.document: each.document_name
+        for layer in range(2)
+        for neuron in range(8)
+        for each in examples.of_neuron(engine, run.id, "left", layer, neuron)
+    }
+    assert names == {0: "nul␀.py", 1: "��.py", 2: "😀\u202e.py", 3: ""}
+
+
+def test_a_large_vocabulary_takes_wider_ids(engine: Engine) -> None:
+    made = synthetic()
+    n_tokens = 70_000
+    high = [
+        dataclasses.replace(window, tokens=window.tokens + np.int32(69_000))
+        for window in made.windows
+    ]
+    tokens = [str(i).encode() for i in range(n_tokens)]
+    run = load(engine, dataclasses.replace(made, vocabulary=tokens, windows=high))
+    shown = examples.of_neuron(engine, run.id, "left", 0, 3)[0]
+    assert shown.tokens.min() >= 69_000
+    assert len(vocabulary.load(engine, run.id)) == n_tokens
