@@ -13,8 +13,14 @@ from typing import Any
 from server import number_text
 from server.definitions import DEFINITIONS
 from server.neuron_drawing import draw
+from server.neuron_words import sameness
+from server.token_text import text_markup
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {"draw": draw, "definition": DEFINITIONS.__getitem__}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "draw": draw,
+    "sameness": sameness,
+    "definition": DEFINITIONS.__getitem__,
+}
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": number_text.number,
@@ -25,4 +31,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "size": number_text.size,
     "moment": number_text.moment,
     "aligned": number_text.aligned,
+    "token": text_markup,
 }

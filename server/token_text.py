@@ -3,7 +3,7 @@
     token_string(b" self")            → " self"
     token_string(b"\\xc3")             → "\\\\xc3", a byte that is no whole character
     heat_map([b" a", b"b"], focus=1, own=[0.1, 2.5], scale=2.5)
-                                       → '<span class="p2"><i> </i>a</span><span class="f p8">b</span>'
+        → '<span class="p2"><i> </i>a</span><span class="f p8">b</span>'
 
 Corpus text is untrusted: everything that leaves this module is escaped, control and bidirectional
 formatting characters are spelled out, and each token is its own element, which the style sheet
@@ -23,6 +23,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup, escape
+
+from store.records import Site
 
 LEVELS = 8
 NEWLINE = "↵"
@@ -115,6 +117,11 @@ def token_markup(token: bytes) -> Markup:
     return Markup(whole if whole is not None else _markup_of_text(_spelled(token)))
 
 
+def text_markup(text: str) -> Markup:
+    """A display string as markup, spaces and controls made visible."""
+    return Markup(_markup_of_text(text))
+
+
 def _spelled(token: bytes) -> str:
     return token.decode("utf-8", errors="backslashreplace")
 
@@ -203,7 +210,7 @@ def heat_map(
 
 
 def value_attributes(
-    own: Mapping[str, Iterable[float]], other: Mapping[str, Iterable[float]] | None = None
+    own: Mapping[Site, Iterable[float]], other: Mapping[Site, Iterable[float]] | None = None
 ) -> Markup:
     """` data-pre="0.1 2.5" … data-other-post="…"`: what a token's popover reads, a list a site."""
     parts = [f' data-{escape(site)}="{_numbers(values)}"' for site, values in own.items()]
