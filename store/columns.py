@@ -44,12 +44,6 @@ def _stored(name: str) -> Expression:
     return lambda neuron, run: neuron.c[name]
 
 
-def _at_display_site(name: str) -> Expression:
-    return lambda neuron, run: case(
-        {site: neuron.c[f"{site}_{name}"] for site in SITES}, value=neuron.c.display_site
-    )
-
-
 def _excess(neuron: FromClause, run: PublishedRun) -> ColumnElement[Any]:
     excess: ColumnElement[Any] = neuron.c.best_correlation - neuron.c.null_correlation
     return excess
@@ -122,10 +116,7 @@ _ALL = (
     _integer("neuron", "neuron", _GLOSSARY),
     _text("side", "side", SIDES),
     _text("display_site", "display site", SITES),
-    *(
-        _number(key, name, _DISTRIBUTION, expression=_at_display_site(key))
-        for key, name in _STATISTICS.items()
-    ),
+    *(_number(key, name, _DISTRIBUTION) for key, name in _STATISTICS.items()),
     _number("density", "density", _DISTRIBUTION, "share of tokens"),
     _number("density_threshold", "density's threshold", _DISTRIBUTION),
     _number("q50", "median", _EXAMPLES),

@@ -83,7 +83,8 @@ def of_hook_points(run_key: int, record: NeuronRecord) -> list[Row]:
 
 def of_neuron(run_key: int, record: NeuronRecord) -> Row:
     """A row of `neuron`. ValueError for a record without its display site or with odd edges."""
-    if record.display_site not in record.sites:
+    shown = record.sites.get(record.display_site)
+    if shown is None:
         raise ValueError(f"{_name(record)} has no statistics at its display site")
     edges = record.band_edges or (None, None, None, None)
     match = record.correspondence
@@ -91,7 +92,8 @@ def of_neuron(run_key: int, record: NeuronRecord) -> Row:
     return (
         *_version(run_key, record),
         record.display_site,
-        int(record.sites[record.display_site].n),
+        int(shown.n),
+        *(_number(getattr(shown, name)) for name in tables.STATISTICS),
         *(
             _number(getattr(record.sites[site], name)) if site in record.sites else None
             for site in SITES

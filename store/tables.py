@@ -266,6 +266,8 @@ neuron = Table(
     *_version_columns()[1:],
     Column("display_site", String(4), nullable=False),
     Column("n", BigInteger, nullable=False),
+    # The display site's once more: what the explorer sorts by wants an index.
+    *(Column(name, Double) for name in STATISTICS),
     *(Column(f"{site}_{name}", Double) for site in SITES for name in STATISTICS),
     Column("density", Double),
     Column("density_threshold", Double),
@@ -277,6 +279,10 @@ neuron = Table(
     _one_of("side", SIDES),
     _one_of("display_site", SITES),
     CheckConstraint("density BETWEEN 0 AND 1", name="density"),
+    *(
+        Index(None, "run_key", name)
+        for name in ("kurtosis", "max", "density", "same_index_correlation", "best_correlation")
+    ),
 )
 
 histogram = Table(

@@ -215,6 +215,12 @@ def upgrade() -> None:
         sa.Column("neuron", sa.Integer(), nullable=False),
         sa.Column("display_site", sa.String(length=4), nullable=False),
         sa.Column("n", sa.BigInteger(), nullable=False),
+        sa.Column("mean", sa.Double(), nullable=True),
+        sa.Column("std", sa.Double(), nullable=True),
+        sa.Column("skewness", sa.Double(), nullable=True),
+        sa.Column("kurtosis", sa.Double(), nullable=True),
+        sa.Column("min", sa.Double(), nullable=True),
+        sa.Column("max", sa.Double(), nullable=True),
         sa.Column("pre_mean", sa.Double(), nullable=True),
         sa.Column("pre_std", sa.Double(), nullable=True),
         sa.Column("pre_skewness", sa.Double(), nullable=True),
@@ -259,6 +265,26 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("run_key", "side", "layer", "neuron", name=op.f("pk_neuron")),
     )
+    op.create_index(
+        op.f("ix_neuron_run_key_best_correlation"),
+        "neuron",
+        ["run_key", "best_correlation"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_neuron_run_key_density"), "neuron", ["run_key", "density"], unique=False
+    )
+    op.create_index(
+        op.f("ix_neuron_run_key_kurtosis"), "neuron", ["run_key", "kurtosis"], unique=False
+    )
+    op.create_index(op.f("ix_neuron_run_key_max"), "neuron", ["run_key", "max"], unique=False)
+    op.create_index(
+        op.f("ix_neuron_run_key_same_index_correlation"),
+        "neuron",
+        ["run_key", "same_index_correlation"],
+        unique=False,
+    )
+
     op.create_table(
         "run_loss",
         sa.Column("run_key", sa.Integer(), nullable=False),
@@ -407,6 +433,12 @@ def downgrade() -> None:
     op.drop_table("histogram")
     op.drop_table("run_stage")
     op.drop_table("run_loss")
+    op.drop_index(op.f("ix_neuron_run_key_same_index_correlation"), table_name="neuron")
+    op.drop_index(op.f("ix_neuron_run_key_max"), table_name="neuron")
+    op.drop_index(op.f("ix_neuron_run_key_kurtosis"), table_name="neuron")
+    op.drop_index(op.f("ix_neuron_run_key_density"), table_name="neuron")
+    op.drop_index(op.f("ix_neuron_run_key_best_correlation"), table_name="neuron")
+
     op.drop_table("neuron")
     op.drop_table("layer")
     op.drop_table("hook_point")
