@@ -93,6 +93,15 @@ def test_links_resolve(document: Path) -> None:
     assert not broken
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_named_exist(document: Path) -> None:
+    named = re.findall(
+        r"`((?:worker|store|server|frontend|migrations|twinscope|tests)/[\w./]+)`",
+        document.read_text("utf-8"),
+    )
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
 @pytest.mark.parametrize(
     "document", [*DOCUMENTS, *CONTAINER_FILES], ids=lambda path: str(path.relative_to(ROOT))
 )
