@@ -1,0 +1,92 @@
+"""Loading a version's model, and choosing the device it runs on."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformer_lens.config import TransformerBridgeConfig
+from transformer_lens.model_bridge.sources.native import NativeModel
+
+from worker.errors import DeviceError, PairError
+from worker.pairs import Version
+
+
+def load_native(
+    version: Version, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> NativeModel:
+    """The version's weights in a plain `NativeModel` (no bridge, no hooks), in evaluation mode.
+
+    Strict: `PairError` names the tensors that are missing, unknown or of another shape.
+    """
+    model = build_native(version.config)
+    try:
+        state = load_file(version.weights)
+    except (OSError, SafetensorError, struct.error) as error:
+        raise PairError(
+            f"weights {version.weights} cannot be read: {error}", "copy or train the pair again"
+        ) from error
+    misfit = _misfit(model.state_dict(), state)
+    if misfit:
+        raise PairError(
+            f"weights {version.weights} do not fit {version.side}'s config: {misfit}",
+            "give the weights and the config of one model",
+        )
+    model.load_state_dict(state, strict=True)
+    model.requires_grad_(False)
+    return model.to(device=device, dtype=dtype).eval()
+
+
+def build_native(config: dict[str, Any]) -> NativeModel:
+    """An untrained model from TransformerBridgeConfig's fields."""
+    return NativeModel(TransformerBridgeConfig(**config))
+
+
+def _misfit(wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> str:
+    parts = []
+    if missing := sorted(wanted.keys() - found.keys()):
+        parts.append(f"missing {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}")
+    if unknown := sorted(found.keys() - wanted.keys()):
+        parts.append(f"unknown {', '.join(unknown[:3])}{' …' if len(unknown) > 3 else ''}")
+    for name in sorted(wanted.keys() & found.keys()):
+        if wanted[name].shape != found[name].shape:
+            parts.append(f"{name} is {list(found[name].shape)}, not {list(wanted[name].shape)}")
+            break
+    return ", ".join(parts)
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto` (the first of cuda, mps, cpu that is there), or a device by its name.
+
+    Raises `DeviceError` for one that this machine lacks.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    hint = f"use one of: {', '.join(_devices())}"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(f"there is no kind of device {name!r}", hint) from error
+    known = device.type == "cpu" or name in _devices()
+    if not known:
+        raise DeviceError(f"device {name!r} is not on this machine", hint)
+    return device
+
+
+def _devices() -> list[str]:
+    names = ["auto", "cpu"]
+    if torch.cuda.is_available():
+        names += ["cuda", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return names
+
+
+def weights_path(directory: Path, side: str) -> Path:
+    return directory / f"{side}.safetensors"
