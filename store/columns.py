@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, FromClause, Integer, case, func, null, sel
 
 from store import tables
 from store.labels import is_latest
-from store.records import SIDES, SITES, VERDICTS
+from store.records import SIDES, SITES, VERDICTS, Verdict
 from store.runs import PublishedRun
 
 #: The value of a column, given `neuron` (or an alias of it) and the run.
@@ -27,6 +27,7 @@ class ExplorerColumn:
     `anchor` is the definition's address within the project (`docs/evidence.md#…`), `unit` "" where
     there is none, `format` a Python format specification for numbers ("" for text), `choices` the
     values of a text column. `difference`: with a row a pair, left − right means something.
+    `verdicts`: the column counts labels with these, which are looked up apart from the statistics.
     """
 
     key: str
@@ -38,6 +39,7 @@ class ExplorerColumn:
     expression: Expression
     choices: tuple[str, ...] = ()
     difference: bool = False
+    verdicts: tuple[Verdict, ...] = ()
 
 
 def _stored(name: str) -> Expression:
@@ -49,7 +51,7 @@ def _excess(neuron: FromClause, run: PublishedRun) -> ColumnElement[Any]:
     return excess
 
 
-def _labels(*verdicts: str) -> Expression:
+def _labels(*verdicts: Verdict) -> Expression:
     """Number of annotators whose latest verdict is one of these."""
 
     def expression(neuron: FromClause, run: PublishedRun) -> ColumnElement[Any]:
@@ -92,6 +94,11 @@ def _integer(
     return ExplorerColumn(
         key, name, unit, anchor, "integer", ",d", expression or _stored(key), difference=False
     )
+
+
+def _label_count(key: str, name: str, *verdicts: Verdict) -> ExplorerColumn:
+    column = _integer(key, name, _LABELS, "annotators", _labels(*verdicts))
+    return replace(column, verdicts=verdicts)
 
 
 def _number(
@@ -143,13 +150,8 @@ _ALL = (
         for site in SITES
         for key, name in _STATISTICS.items()
     ),
-    _integer("labels", "labels", _LABELS, "annotators", _labels(*VERDICTS)),
-    *(
-        _integer(
-            f"labels_{verdict}", f"labelled {verdict}", _LABELS, "annotators", _labels(verdict)
-        )
-        for verdict in VERDICTS
-    ),
+    _label_count("labels", "labels", *VERDICTS),
+    *(_label_count(f"labels_{verdict}", f"labelled {verdict}", verdict) for verdict in VERDICTS),
 )
 
 #: Columns of `neurons.page`, in the order of the table.

@@ -49,7 +49,11 @@ def conditions(
         if operation != "eq" and column.type in ("text", "boolean"):
             raise InvalidFilter(f"{key} has no order; filter it with {key}__eq.")
         if str(text).strip():
-            made.append(OPERATORS[operation](resolve(key), _value(column, str(text).strip())))
+            value = _value(column, str(text).strip())
+            # "+ 0" keeps the indexes for sorting: SQLite would take one for any range, however
+            # wide, and then look up most rows of the table one by one.
+            left = resolve(key) + 0 if column.type == "number" else resolve(key)
+            made.append(OPERATORS[operation](left, value))
     return made
 
 

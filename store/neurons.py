@@ -12,9 +12,11 @@ from sqlalchemy import (
     Engine,
     FromClause,
     and_,
+    column,
     func,
     select,
     tuple_,
+    values,
 )
 
 from store import labels, rows, runs, tables
@@ -77,11 +79,11 @@ def page(
     """Rows of one page (1-based) and the number of rows on all: a row a version.
 
     `filters` and `sort` as `store.filters` reads them, with the keys of
-    `store.columns.VERSION_COLUMNS`; what is equal stands by layer, neuron, side.
+    `store.columns.VERSION_COLUMNS`; what is equal stands by side, layer, neuron.
     `ExplorerRow.values` has all columns. Errors: `RunNotFound`, `UnknownColumn`, `InvalidFilter`.
     """
     neuron = tables.neuron
-    place = (neuron.c.layer, neuron.c.neuron, neuron.c.side)
+    place = (neuron.c.side, neuron.c.layer, neuron.c.neuron)
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         resolve = _resolver(neuron, run)
@@ -94,25 +96,21 @@ def page(
             page,
             size,
         )
-        values = _values(
+        by_place = _values(
             connection,
             neuron,
             place,
             [neuron.c.run_key == run.key],
             chosen,
-            {key: resolve(key) for key in VERSION_COLUMNS},
+            {key: resolve(key) for key, known in VERSION_COLUMNS.items() if not known.verdicts},
         )
         counted = _label_counts(connection, run, chosen)
-    return [
-        ExplorerRow(
-            side=side,
-            layer=layer,
-            neuron=index,
-            values=values[layer, index, side],
-            labels=counted.get((run.model_id(side), layer, index), LabelCounts()),
-        )
-        for layer, index, side in chosen
-    ], total
+    made = []
+    for side, layer, index in chosen:
+        counts = counted.get((run.model_id(side), layer, index), LabelCounts())
+        row = by_place[side, layer, index] | _label_values(counts)
+        made.append(ExplorerRow(side=side, layer=layer, neuron=index, values=row, labels=counts))
+    return made, total
 
 
 def pair_page(
@@ -144,13 +142,13 @@ def pair_page(
         of_left, of_right = _resolver(left, run), _resolver(right, run)
 
         def resolve(key: str) -> ColumnElement[Any]:
-            side, _, column = key.partition("_")
+            side, _, name = key.partition("_")
             if key in INDEX_KEYS:
                 return of_left(key)
             if side == "diff":
-                difference: ColumnElement[Any] = of_left(column) - of_right(column)
+                difference: ColumnElement[Any] = of_left(name) - of_right(name)
                 return difference
-            return of_left(column) if side == "left" else of_right(column)
+            return of_left(name) if side == "left" else of_right(name)
 
         scope = [left.c.run_key == run.key, left.c.side == "left"]
         chosen, total = _chosen(
@@ -162,20 +160,31 @@ def pair_page(
             page,
             size,
         )
-        values = _values(
-            connection, both, place, scope, chosen, {key: resolve(key) for key in PAIR_COLUMNS}
+        by_place = _values(
+            connection,
+            both,
+            place,
+            scope,
+            chosen,
+            {key: resolve(key) for key, known in PAIR_COLUMNS.items() if not known.verdicts},
         )
         counted = _label_counts(connection, run, chosen)
-    return [
-        PairRow(
-            layer=layer,
-            neuron=index,
-            values=values[layer, index],
-            left_labels=counted.get((run.left_model_id, layer, index), LabelCounts()),
-            right_labels=counted.get((run.right_model_id, layer, index), LabelCounts()),
+    made = []
+    for layer, index in chosen:
+        on_left = counted.get((run.left_model_id, layer, index), LabelCounts())
+        on_right = counted.get((run.right_model_id, layer, index), LabelCounts())
+        row = by_place[layer, index]
+        row |= _label_values(on_left, "left_") | _label_values(on_right, "right_")
+        made.append(
+            PairRow(
+                layer=layer,
+                neuron=index,
+                values=row,
+                left_labels=on_left,
+                right_labels=on_right,
+            )
         )
-        for layer, index in chosen
-    ], total
+    return made, total
 
 
 def random_neuron(
@@ -189,7 +198,6 @@ def random_neuron(
     Each version is as likely as the next; the same seed gives the same one.
     """
     neuron = tables.neuron
-    place = (neuron.c.layer, neuron.c.neuron, neuron.c.side)
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         scope = [
@@ -200,9 +208,9 @@ def random_neuron(
         if total == 0:
             return None
         row = connection.execute(
-            select(*place)
+            select(neuron.c.layer, neuron.c.neuron)
             .where(*scope)
-            .order_by(*place)
+            .order_by(neuron.c.side, neuron.c.layer, neuron.c.neuron)
             .offset(random.Random(seed).randrange(total))
             .limit(1)
         ).one()
@@ -256,10 +264,17 @@ def _values(
     """All columns of the chosen places: asked apart from the sort, which need not carry them."""
     if not chosen:
         return {}
+    wanted = (
+        values(*(column(name, part.type) for name, part in zip("abc", place, strict=False)))
+        .data(chosen)
+        .cte("wanted")
+    )
+    # Joined, not `IN`: SQLite finds a join's rows by the primary key, a list's by a scan.
+    joined = wanted.join(
+        source, and_(*(part == given for part, given in zip(place, wanted.c, strict=True)))
+    )
     found = connection.execute(
-        select(*place, *expressions.values())
-        .select_from(source)
-        .where(*scope, tuple_(*place).in_(chosen))
+        select(*place, *expressions.values()).select_from(joined).where(*scope)
     )
     width = len(place)
     return {tuple(row[:width]): dict(zip(expressions, row[width:], strict=True)) for row in found}
@@ -272,8 +287,18 @@ def _label_counts(
         return {}
     label = tables.label
     model_ids = [run.left_model_id] + ([run.right_model_id] if run.right_model_id else [])
-    places = sorted({(row[0], row[1]) for row in chosen})
+    places = sorted({row[-2:] for row in chosen})  # (layer, neuron)
     counted = labels.counts_by_version(
         connection, model_ids, tuple_(label.c.layer, label.c.neuron).in_(places)
     )
     return dict(counted.items())
+
+
+def _label_values(
+    counts: LabelCounts, prefix: str = ""
+) -> dict[str, float | int | str | bool | None]:
+    return {
+        prefix + key: sum(getattr(counts, verdict) for verdict in known.verdicts)
+        for key, known in VERSION_COLUMNS.items()
+        if known.verdicts
+    }

@@ -198,6 +198,8 @@ class Loader:
                 )
             )
         self.published = True
+        with writing(self._engine) as connection:
+            _refresh_statistics(connection)
         return runs.get_run(self._engine, self._run.id)
 
     def _load(
@@ -391,6 +393,16 @@ def _found_or_inserted(
             pass  # another process was faster
         row_id = connection.execute(found).scalar_one()
     return int(row_id)
+
+
+def _refresh_statistics(connection: Connection) -> None:
+    """Tell the planner how the tables look now: without, it guesses and takes a wrong index."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA analysis_limit = 1000")
+    for table in (tables.neuron, tables.example, tables.window):
+        connection.exec_driver_sql(
+            f"ANALYZE {connection.dialect.identifier_preparer.format_table(table)}"
+        )
 
 
 def _postgres_type(type_: object) -> tuple[str, int]:

@@ -2,8 +2,8 @@
 window, position): the keys are the field's own, so that bulk loads need no ids from the database
 and rows that are read together lie together.
 
-Narrow tables are `WITHOUT ROWID` on SQLite (one tree, no second index); wide rows would spill there
-to a page of their own, so `window`, `neuron` and `example` are not.
+Tables are `WITHOUT ROWID` on SQLite where rows stay below a quarter of a page: one tree in the
+key's order, no second index. Wider rows would spill to other pages: not `window` and `example`.
 
 `migrations/` brings a database here; `store.schema.check` compares the two.
 """
@@ -283,6 +283,7 @@ neuron = Table(
         Index(None, "run_key", name)
         for name in ("kurtosis", "max", "density", "same_index_correlation", "best_correlation")
     ),
+    sqlite_with_rowid=False,
 )
 
 histogram = Table(

@@ -264,6 +264,7 @@ def upgrade() -> None:
             ["run_key"], ["run.key"], name=op.f("fk_neuron_run_key"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("run_key", "side", "layer", "neuron", name=op.f("pk_neuron")),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         op.f("ix_neuron_run_key_best_correlation"),
