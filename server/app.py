@@ -56,7 +56,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         return plotly_response(request)
 
     app.mount("/static", HashedStaticFiles(directory=STATIC, check_dir=False), name="static")
-    # Fixed words first: `/{pair}` would take them all (urls.RESERVED keeps pairs off them).
+    # Fixed words first: `/{pair}` would take them all. No pair is named by one of them
+    # (worker.pairs.RESERVED), and a test holds the two lists together.
     for module in (home, docs, runs, labels, neurons, explorer):
         app.include_router(module.router)
     return app

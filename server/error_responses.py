@@ -114,8 +114,13 @@ def of_http(request: Request, error: HTTPException) -> errors.PageError:
 
 
 def wants_json(request: Request) -> bool:
-    """Whether the asker reads JSON rather than a page: the address says so, or `Accept` does."""
+    """Whether the asker reads JSON rather than a page.
+
+    The address says so, or JSON was sent, or `Accept` names it before it names a page.
+    """
     if request.url.path.endswith(".json") or request.url.path == "/healthz":
+        return True
+    if request.headers.get("content-type", "").lower().startswith("application/json"):
         return True
     for part in request.headers.get("accept", "").lower().split(","):
         media = part.split(";")[0].strip()
@@ -123,7 +128,7 @@ def wants_json(request: Request) -> bool:
             return False
         if media == "application/json":
             return True
-    return request.headers.get("content-type", "").lower().startswith("application/json")
+    return False
 
 
 def answer(

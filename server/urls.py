@@ -12,25 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
-#: First parts of our own addresses: a pair of this name could not be reached, so it is refused.
-RESERVED = frozenset(
-    {
-        "definitions",
-        "docs",
-        "healthz",
-        "index",
-        "labels",
-        "login",
-        "logout",
-        "openapi",
-        "random",
-        "runs",
-        "search",
-        "static",
-        "studies",
-    }
-)
-
 Parameters = Mapping[str, str | int | None]
 
 

@@ -219,6 +219,8 @@ def _loss_view(side: str, source: str, rows: list[LossRecord]) -> LossView:
 def corpus_problems(provenance: dict[str, Any]) -> tuple[str, ...]:
     """What was wrong in the corpus, a sentence each, from the provenance that the worker wrote."""
     problems = provenance.get("problems") or provenance.get("corpus_problems") or ()
+    if isinstance(problems, str):
+        return (problems,)
     if isinstance(problems, dict):
         return tuple(f"{name}: {value}" for name, value in problems.items())
     return tuple(str(problem) for problem in problems)

@@ -1,0 +1,1 @@
+"""Tests of the server, over a synthetic run on SQLite and on Postgres."""

@@ -1,0 +1,77 @@
+"""A server over published runs, one for each kind of database, shared by all tests here.
+
+    tiny-pair    two runs, the newer one (seed 1) shown by default
+    solo         a single-sided run
+    coming-pair  nothing published, a precompute at 25 %
+
+Tests may add labels (each to a neuron of its own) and change nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from server.app import create_app
+from server.settings import Settings
+from store import progress
+from store.engine import Engine, open_engine
+from store.records import ProgressRecord, RunRecord
+from tests import databases
+from tests.synthetic_run import publish_synthetic
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server with what is in its database. `client` is a browser's at the same address."""
+
+    app: FastAPI
+    engine: Engine
+    client: TestClient
+    older: RunRecord
+    newest: RunRecord
+    solo: RunRecord
+
+
+def client_of(app: FastAPI, host: str = "localhost:8000") -> TestClient:
+    """A client that gets faults as answers, as a browser does, and follows nothing by itself."""
+    return TestClient(
+        app,
+        base_url=f"http://{host}",
+        raise_server_exceptions=False,
+        follow_redirects=False,
+        headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"},
+    )
+
+
+@pytest.fixture(scope="session", params=databases.KINDS)
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    """The server on SQLite, then on Postgres."""
+    with databases.fresh(request.param) as url:
+        engine = open_engine(url)
+        older = publish_synthetic(engine, seed=0)
+        newest = publish_synthetic(engine, seed=1)
+        solo = publish_synthetic(engine, slug="solo", single_sided=True, layers=1)
+        progress.report(
+            engine,
+            ProgressRecord(
+                run_id="abcdef0123",
+                pair_slug="coming-pair",
+                corpus_spec="stdlib",
+                stage="statistics",
+                step="streaming",
+                done=250,
+                total=1000,
+                unit="tokens",
+                rate=50.0,
+                state="running",
+            ),
+        )
+        app = create_app(Settings(database_url=url, annotator="ada", max_page_size=20), engine)
+        with client_of(app) as client:
+            yield Served(app, engine, client, older, newest, solo)
+        engine.dispose()
