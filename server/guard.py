@@ -61,9 +61,14 @@ class Guard:
             await self.app(scope, receive, send)
             return
         started = False
+        bodiless = scope["method"] == "HEAD"
+        if bodiless:  # whatever can be read can be asked about: link previews do
+            scope = {**scope, "method": "GET"}
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started
+            if bodiless and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from server.activation_names import activation_name
 from server.figures.correspondence import correspondence
 from server.figures.histogram import Curve, Marker, histogram, shared_axes
 from server.pages.neuron import BandView, ExampleView, NeuronPage, SiteName, VersionView
 from server.token_text import heat_map, level_bounds, levels, token_markup, value_attributes
 from store.histogram_edges import N_BINS, bin_index
-from store.records import BANDS
+from store.records import BANDS, SITES
 
 _CHIPS = 12
 """Distinct focus tokens that a band's summary names, the most frequent first."""
@@ -82,12 +83,16 @@ class DrawnSide:
 
 @dataclass(frozen=True)
 class Drawing:
-    """`scale` is the activation of the deepest colour, `bounds` the least of levels 1 … 8."""
+    """`scale` is the activation of the deepest colour, `bounds` the least of levels 1 … 8.
+
+    `sites` are those that any version has, in order.
+    """
 
     sides: dict[str, DrawnSide]
     bands: tuple[BandRow, ...]
     scale: float | None
     bounds: tuple[float, ...]
+    sites: tuple[str, ...]
 
 
 def draw(page: NeuronPage) -> Drawing:
@@ -103,14 +108,19 @@ def draw(page: NeuronPage) -> Drawing:
         bands=_draw_bands(versions, scale),
         scale=scale,
         bounds=tuple(level_bounds(scale)) if scale else (),
+        sites=tuple(
+            site for site in SITES if any(site in version.sites for version in versions.values())
+        ),
     )
 
 
 def _colour_scale(versions: Iterable[VersionView]) -> float | None:
-    """The largest magnitude of the shown sites of all versions; None where nothing is active."""
+    """The largest magnitude of the shown sites of all versions; None where all are constant."""
     largest = 0.0
     for version in versions:
         site = version.sites[version.shown_site]
+        if not site.std:
+            continue
         largest = max(largest, abs(site.min or 0.0), abs(site.max or 0.0))
     return largest or None
 
@@ -127,7 +137,7 @@ def _draw_sides(versions: dict[str, VersionView]) -> dict[str, DrawnSide]:
         drawn[side] = DrawnSide(
             version=version,
             histogram=histogram(
-                name=f"{version.act_fn} {version.name}",
+                name=f"{activation_name(version.act_fn)} {version.name}",
                 side=side,
                 axis=axis,
                 counts_axis=counts_axis,
@@ -142,7 +152,7 @@ def _draw_sides(versions: dict[str, VersionView]) -> dict[str, DrawnSide]:
                 n_top=len(top),
             ),
             correspondence=correspondence(
-                name=f"{version.act_fn} {version.name}",
+                name=f"{activation_name(version.act_fn)} {version.name}",
                 side=side,
                 same_index=version.correspondence.same_index_correlation,
                 best=version.correspondence.best_correlation,
@@ -159,7 +169,12 @@ def _markers(version: VersionView) -> list[Marker]:
     edges = version.band_edges
     if edges is None:
         return []
-    named = (("50 %", edges.q50), ("90 %", edges.q90), ("99 %", edges.q99), ("99.9 %", edges.q999))
+    named = (
+        ("median", edges.q50),
+        ("90 %", edges.q90),
+        ("99 %", edges.q99),
+        ("99.9 %", edges.q999),
+    )
     return [Marker(name, activation) for name, activation in named]
 
 
@@ -240,6 +255,7 @@ def _draw_example(
             focus=example.focus,
             own=example.values[version.shown_site],
             scale=scale,
+            masked=1 if example.position == example.focus else 0,
             other=other.values[theirs] if other is not None and theirs is not None else None,
         ),
         attributes=value_attributes(example.values, other.values if other is not None else None),

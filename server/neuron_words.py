@@ -5,6 +5,7 @@ The words claim no more than correlation does, and always name the random basis 
 
 from __future__ import annotations
 
+from server.activation_names import activation_name
 from server.number_text import fixed
 from server.pages.neuron import NeuronPage, VersionView
 
@@ -42,6 +43,7 @@ def _better(anchor: VersionView, other: VersionView) -> str:
     if best.best_neuron is None or best.best_neuron == other.neuron:
         return ""
     return (
-        f" Closest to {anchor.act_fn} {anchor.name} is {other.act_fn} "
+        f" Closest to {activation_name(anchor.act_fn)} {anchor.name} is "
+        f"{activation_name(other.act_fn)} "
         f"L{anchor.layer}N{best.best_neuron} at {fixed(best.best_correlation)}."
     )

@@ -55,7 +55,7 @@ def share(value: float | None) -> str:
     if percent in (0, 100):
         return f"{percent:.0f} %"
     if 90 < percent < 100 and rest < 1:
-        decimals = min(max(-math.floor(math.log10(rest)), 1), 6)
+        decimals = min(max(-math.floor(math.log10(rest) + 1e-9), 1), 6)
         return f"{percent:.{decimals}f} %"
     if abs(percent) < 1e-3:
         return f"{number(percent, 2)} %"

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from server import number_text
+from server.activation_names import activation_name
 from server.definitions import DEFINITIONS
 from server.neuron_drawing import draw
 from server.neuron_words import sameness
-from server.token_text import text_markup
+from server.token_text import text_markup, visible_text
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "draw": draw,
@@ -30,6 +31,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "duration": number_text.duration,
     "size": number_text.size,
     "moment": number_text.moment,
+    "act": activation_name,
     "aligned": number_text.aligned,
     "token": text_markup,
+    "visible": visible_text,
 }

@@ -64,7 +64,12 @@ def token_string(token: bytes) -> str:
 
 def visible_string(token: bytes) -> str:
     r"""One token as plain text for people: `token_string` with ↵, → and controls spelled out."""
-    return "".join(_visible(character) for character in token_string(token))
+    return visible_text(token_string(token))
+
+
+def visible_text(text: str) -> str:
+    """Any text on one line, newlines, tabs and invisible characters spelled out."""
+    return "".join(_visible(character) for character in text)
 
 
 def _visible(character: str) -> str:
@@ -176,13 +181,15 @@ def heat_map(
     focus: int | None,
     own: npt.ArrayLike,
     scale: float | None,
+    masked: int = 0,
     other: npt.ArrayLike | None = None,
     other_scale: float | None = None,
 ) -> Markup:
     """The spans of a snippet: own activation as ground, the other version's as a bar beneath.
 
     One span a token, classes only. `own` and `other` are [len(tokens)]; `other_scale` defaults to
-    `scale`, so that both versions are coloured alike.
+    `scale`, so that both versions are coloured alike. The first `masked` tokens (BOS) are part of
+    no statistic and stay without colour.
     """
     own_levels = levels(own, scale)
     other_levels = (
@@ -194,6 +201,9 @@ def heat_map(
     for n, (text, mine, theirs) in enumerate(
         zip(snippet_markup(tokens), own_levels, other_levels, strict=True)
     ):
+        if n < masked:
+            spans.append(f'<span class="bos">{text}</span>')
+            continue
         names = [
             name
             for name in (

@@ -23,11 +23,31 @@ function loadPage() {
   return page;
 }
 
-// Signed power scale of the horizontal axis: Plotly has no symmetric log, so values are placed by
-// asinh and ticks are named by what they stand for.
-const THRESHOLD = 0.02;
-const place = (value) => Math.asinh(value / THRESHOLD);
-const TICKS = [-100, -10, -1, -0.1, 0, 0.1, 1, 10, 100];
+// The horizontal axis is the server's (server/figures/axes.py): Plotly has no symmetric log, so a
+// value is placed by hand, linear in eight cells up to the threshold, then eight to a power of two.
+const POWERS_SHOWN = 7;
+const CELLS = 8;
+const TICKS = [0, 1, -1, 10, -10, 100, -100, 0.1, -0.1, 0.01, -0.01];
+
+function axisOf(versions) {
+  let largest = 2 ** -12;
+  for (const version of versions) {
+    for (const site of Object.values(version.sites)) largest = Math.max(largest, Math.abs(site.min ?? 0), Math.abs(site.max ?? 0));
+  }
+  const threshold = 2 ** (Math.ceil(Math.log2(largest)) - POWERS_SHOWN);
+  const place = (value) => {
+    const size = Math.abs(value) / threshold;
+    const octave = size < 1 ? 0 : Math.floor(Math.log2(size));
+    const cells = size < 1 ? CELLS * size : CELLS + CELLS * octave + CELLS * (size / 2 ** octave - 1);
+    return Math.sign(value) * cells;
+  };
+  const ticks = [];
+  for (const tick of TICKS) {
+    if (Math.abs(tick) > 1.1 * largest || ticks.some((other) => Math.abs(place(other) - place(tick)) < CELLS)) continue;
+    ticks.push(tick);
+  }
+  return { place, ticks };
+}
 
 function colours(side) {
   const style = getComputedStyle(document.querySelector(`.cell.${side}`));
@@ -42,24 +62,27 @@ function colours(side) {
   return { mark: of("--side-mark"), ink: of("--ink"), dim: of("--dim"), line: of("--line"), paper: of("--paper"), font: style.fontFamily };
 }
 
-function traces(version, colour) {
-  const dashes = { pre: "dash", mid: "dashdot", post: "dot" };
+function traces(version, place, colour) {
   return Object.entries(version.sites).map(([site, statistics]) => {
     const { edges, counts } = statistics.histogram;
-    const x = [];
-    const y = [];
-    const said = [];
-    for (let bin = 1; bin < counts.length - 1; bin += 1) {
-      if (!counts[bin]) continue;
-      x.push(place((edges[bin - 1] + edges[bin]) / 2));
-      y.push(counts[bin]);
-      said.push(`${edges[bin - 1].toPrecision(3)} … ${edges[bin].toPrecision(3)}`);
+    const cells = new Map();
+    for (let bin = 0; bin < counts.length; bin += 1) {
+      const low = edges[Math.max(bin - 1, 0)];
+      const high = edges[Math.min(bin, edges.length - 1)];
+      const middle = place((low + high) / 2);
+      const cell = Math.abs(middle) < 1 ? 0 : Math.trunc(middle) + Math.sign(middle) / 2;
+      const known = cells.get(cell) ?? { count: 0, low, high };
+      cells.set(cell, { count: known.count + counts[bin], low: known.low, high });
     }
+    const filled = [...cells].filter(([, cell]) => cell.count > 0);
+    const display = site === version.display_site;
     return {
-      type: "scatter", mode: "lines+markers", name: `${site} (${statistics.hook_point})`, x, y, text: said,
-      hovertemplate: `${site} %{text}<br>%{y:,} tokens<extra></extra>`,
-      line: { shape: "hvh", width: 1.5, color: site === version.display_site ? colour.mark : colour.dim, dash: site === version.display_site ? "solid" : dashes[site] },
-      marker: { size: 3 },
+      type: "bar", name: `${site} (${statistics.hook_point})`,
+      x: filled.map(([cell]) => cell), y: filled.map(([, cell]) => cell.count), width: filled.map(([cell]) => (cell === 0 ? 2 : 1)),
+      text: filled.map(([, cell]) => `${cell.low.toPrecision(3)} … ${cell.high.toPrecision(3)}`),
+      textposition: "none", hovertemplate: `${site} %{text}<br>%{y:,} tokens<extra></extra>`,
+      marker: { color: display ? colour.mark : "rgba(0,0,0,0)", opacity: display ? 0.45 : 1, line: { width: 1, color: display ? colour.mark : site === "pre" ? colour.dim : colour.ink } },
+      visible: display ? true : "legendonly",
     };
   });
 }
@@ -72,15 +95,17 @@ async function explore(frame, button) {
     const side = frame.dataset.figure;
     const version = object.versions[side];
     const colour = colours(side);
+    const { place, ticks } = axisOf([object.versions.left, object.versions.right].filter(Boolean));
     const target = document.createElement("div");
     target.className = "plotly-frame";
     frame.replaceChildren(target);
+    button.remove();
     const axis = { gridcolor: colour.line, zerolinecolor: colour.line, linecolor: colour.dim };
-    await Plotly.newPlot(target, traces(version, colour), {
+    await Plotly.newPlot(target, traces(version, place, colour), {
       paper_bgcolor: colour.paper, plot_bgcolor: colour.paper, font: { family: colour.font, size: 12, color: colour.ink },
-      margin: { l: 60, r: 10, t: 10, b: 45 }, legend: { orientation: "h", y: 1.12 }, height: 420, hovermode: "closest",
-      xaxis: { ...axis, title: { text: "activation (symmetric log)" }, tickvals: TICKS.map(place), ticktext: TICKS.map((tick) => String(tick).replace("-", "−")) },
-      yaxis: { ...axis, type: "log", title: { text: "tokens in a bin" } },
+      margin: { l: 60, r: 10, t: 62, b: 45 }, barmode: "overlay", bargap: 0, legend: { orientation: "h", y: 1.02, yanchor: "bottom" }, height: 420, hovermode: "closest",
+      xaxis: { ...axis, title: { text: "activation (symmetric log)" }, tickvals: ticks.map(place), ticktext: ticks.map((tick) => String(tick).replace("-", "−")) },
+      yaxis: { ...axis, type: "log", title: { text: "tokens (log)" }, dtick: 1 },
     }, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
   } catch (error) {
     button.disabled = false;
@@ -96,5 +121,5 @@ for (const frame of document.querySelectorAll("[data-figure]")) {
   button.textContent = "explore";
   button.title = "Zoom and read off values (loads Plotly, 1.5 MB)";
   button.addEventListener("click", () => explore(frame, button));
-  frame.append(button);
+  frame.previousElementSibling.append(button);
 }

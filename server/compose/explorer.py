@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from server import urls
+from server.activation_names import activation_name
 from server.compose.labels import counts_view
 from server.definitions import DEFINITIONS
 from server.errors import BadPage, NothingMatches
@@ -131,7 +132,12 @@ def explorer_page(site: Site, run: RunRecord, selection: Selection, pinned: bool
         side_links=(
             Link(address(selection.with_filter("side", None)), "both", "", side is None),
             *(
-                Link(address(selection.with_filter("side", key)), act_fn, key, side == key)
+                Link(
+                    address(selection.with_filter("side", key)),
+                    activation_name(act_fn),
+                    key,
+                    side == key,
+                )
                 for key, act_fn in _sides(run.pair)
             ),
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from server import urls
+from server.activation_names import activation_name
 from server.compose.version import version_view
 from server.errors import NeuronNotFound
 from server.pages.fields import Link
@@ -141,7 +142,7 @@ def _links(run: RunRecord, layer: int, neuron: int, view: View, pinned: bool) ->
         for side, model_there in (("left", run.pair.left), ("right", run.pair.right)):
             pairings.append(
                 choice(
-                    f"best match of {model_there.act_fn}",
+                    f"best match of {activation_name(model_there.act_fn)}",
                     f"the {side} version beside the neuron that correlates with it most",
                     View("match", "left" if side == "left" else "right", view.site),
                 )

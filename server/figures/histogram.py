@@ -122,7 +122,7 @@ def _grid(axis: ActivationAxis, counts_axis: CountAxis) -> list[str]:
         y = floor - PLOT_HEIGHT * counts_axis.height(count)
         parts.append(f'<line x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="1" y="{y - 2:.1f}">{short_count(count)}</text>')
-    parts.append(f'<text class="name" x="100%" y="{PLOT_TOP - 7}" text-anchor="end">')
+    parts.append(f'<text class="name" x="0" y="{PLOT_TOP - 8}">')
     parts.append("tokens (log)</text>")
     parts.append(f'<line class="floor" x1="0" x2="100%" y1="{floor}" y2="{floor}"/>')
     for value in axis.ticks():
@@ -176,9 +176,9 @@ def _markers(
     for marker in sorted(markers, key=lambda marker: -marker.activation):
         x = axis.percent(marker.activation)
         parts.append(f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="13" y2="{floor}"/>')
-        if all(abs(x - other) >= _LABEL_WIDTH for other in taken) and x < 78:
+        if all(abs(x - other) >= _LABEL_WIDTH for other in taken) and x > 22:
             parts.append(
-                f'<text x="{x:.2f}%" y="10" text-anchor="{"start" if x < 4 else "middle"}">'
+                f'<text x="{x:.2f}%" y="10" text-anchor="{"end" if x > 93 else "middle"}">'
                 f"{escape(marker.name)}</text>"
             )
             taken.append(x)

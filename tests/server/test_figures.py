@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -127,7 +128,7 @@ def test_ticks_are_apart_and_zero_is_one_of_them() -> None:
         axis = activation_axis([counts_of(values.astype(np.float32))])
         places = [axis.percent(tick) for tick in axis.ticks()]
         assert 0.0 in axis.ticks()
-        assert all(b - a > 6 for a, b in zip(places, places[1:], strict=False))
+        assert all(b - a > 6 for a, b in pairwise(places))
     assert [short_count(10**n) for n in (0, 2, 4, 6, 9)] == ["1", "100", "10k", "1M", "1G"]
     assert short_number(-0.01) == "−0.01"
     assert CountAxis(2_000_000).ticks() == [1, 100, 10_000, 1_000_000]
