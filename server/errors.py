@@ -10,10 +10,10 @@ from collections.abc import Iterable
 
 
 class ServerError(Exception):
-    """The server cannot start or run; `message` is one line for the terminal."""
+    """The server cannot start or run; as a string one line for the terminal."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message if hint is None else f"{message} {hint}")
         self.message = message
         self.hint = hint
 

@@ -66,6 +66,17 @@ def test_pages_are_compressed(served: Served) -> None:
     assert int(packed.headers["content-length"]) < len(plain.content) / 4
 
 
+@pytest.mark.parametrize(
+    "address", ["/tiny-pair/0/3", "/runs.json", "/static/base.css", "/nothing"]
+)
+def test_head_is_get_without_its_body(served: Served, address: str) -> None:
+    whole, head = served.client.get(address), served.client.head(address)
+    assert head.status_code == whole.status_code
+    assert head.content == b""
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    assert head.headers["content-security-policy"] == whole.headers["content-security-policy"]
+
+
 def test_static_files_are_addressed_by_their_content(served: Served) -> None:
     page = served.client.get("/").text
     (address,) = re.findall(r'href="(/static/base\.css\?v=[0-9a-f]{12})"', page)
