@@ -1,17 +1,45 @@
-"""`twinscope precompute`: from a pair and a corpus to a published run."""
+"""`twinscope precompute`: from a pair and a corpus to a published run.
+
+The order of things: check everything that could be wrong; one pass over the tokens (statistics,
+extremes, the token sample) by the engine's workers; what is computed per layer from the sample and
+the weights; losses on held-out documents; the gather pass over the windows that are shown;
+publication in one piece. An interrupted run goes on with `resume=True`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import torch
+
+from store import progress, runs
+from store.engine import Engine as Database
+from store.engine import data_dir, open_engine
+from store.errors import AlreadyPublished, RunNotFound, StoreError
 from store.records import RunRecord
-from worker.reporter import Reporter
+from worker import steps
+from worker.errors import WorkerError
+from worker.pairs import Pair
+from worker.plan import Plan, make_plan
+from worker.publish import Findings, publish
+from worker.reporter import Reporter, Several, Silent, Site
+from worker.run_directory import RunDirectory
 from worker.settings import StatisticsSettings
+from worker.statistics_job import FLUSH_SECONDS
+
+_LIBRARIES = ("twinscope", "torch", "transformer-lens", "tokenizers", "numpy", "numba", "scipy")
 
 
 def precompute(
-    pair_spec: str | Path,
+    pair_spec: str | Path | Pair,
     corpus_spec: str | Sequence[str],
     *,
     tokens: int | None = None,
@@ -23,11 +51,172 @@ def precompute(
     database_url: str | None = None,
     reporter: Reporter | None = None,
     settings: StatisticsSettings | None = None,
+    batch_windows: int | None = None,
+    shard_windows: int | None = None,
+    flush_seconds: float = FLUSH_SECONDS,
 ) -> RunRecord:
     """Compute and publish the statistics stage of a run; the run as stored.
 
     A run that is published already is returned at once, and the reporter gets a line that says so.
+    `work_dir` holds a directory per run (default: `work` in the data directory), in which the
+    token sample stays. Batch, shards and flushing change how the work is done, not what comes out.
     Raises `WorkerError` or `StoreError` before any work where something does not fit,
     `KeyboardInterrupt` when interrupted (continue with `resume=True`).
     """
-    raise NotImplementedError
+    database = open_engine(database_url)
+    reporter = reporter or Silent()
+    try:
+        plan = make_plan(
+            pair_spec,
+            corpus_spec,
+            tokens=tokens,
+            device=device,
+            workers=workers,
+            seed=seed,
+            settings=settings or StatisticsSettings(),
+            batch_windows=batch_windows,
+            shard_windows=shard_windows,
+        )
+        known = _published(database, plan.run_id)
+        if known is not None:
+            reporter.note(f"Run {known.id} of {known.pair.slug} is published already.")
+            return known
+        path = (work_dir or data_dir() / "work") / plan.run_id
+        with RunDirectory.locked(path) as directory, _site(database, plan) as site:
+            if not resume:
+                directory.clear_passing()
+            everyone = Several(reporter, site)
+            return _compute(database, plan, directory, everyone, flush_seconds)
+    finally:
+        database.dispose()
+
+
+def _compute(
+    database: Database,
+    plan: Plan,
+    directory: RunDirectory,
+    reporter: Reporter,
+    flush_seconds: float,
+) -> RunRecord:
+    watch = _Watch()
+    with plan.engine() as engine:
+        found = steps.statistics_pass(plan, engine, directory, reporter, flush_seconds)
+        watch.lap("statistics")
+        sample = steps.finish_sample(plan, found.merged, directory)
+        watch.lap("sample")
+        results = steps.layer_results(plan, engine, directory, reporter)
+        watch.lap("comparison")
+        losses = steps.held_out_losses(plan, engine, reporter)
+        watch.lap("losses")
+        wanted, gathered = steps.gather_examples(
+            plan, engine, directory, found.merged, results, sample, reporter
+        )
+        watch.lap("gather")
+    provenance = _provenance(plan, watch, found.tally, len(sample), directory)
+    run = RunRecord(
+        id=plan.run_id,
+        identity_sha256=plan.sha256,
+        identity=plan.identity,
+        pair=plan.pair_record(),
+        corpus=plan.corpus_record,
+        parameters=plan.identity["parameters"],
+        provenance=provenance,
+        n_documents=found.n_documents,
+        n_windows=found.n_windows,
+        n_tokens=found.n_tokens,
+        created_at=watch.started_at,
+    )
+    findings = Findings(
+        plan.layout,
+        found.merged.statistics,
+        results,
+        wanted,
+        gathered,
+        found.merged.contexts,
+        losses,
+        plan.vocabulary,
+    )
+    try:
+        stored = publish(database, run, findings, reporter)
+    except AlreadyPublished as error:  # by another process, meanwhile
+        stored = error.run
+    directory.clear_passing()
+    return stored
+
+
+def _published(database: Database, run_id: str) -> RunRecord | None:
+    try:
+        return runs.get_run(database, run_id)
+    except RunNotFound:
+        return None
+
+
+@contextmanager
+def _site(database: Database, plan: Plan) -> Iterator[Site]:
+    """The run's progress in the database, with how it ended."""
+    write = partial(progress.report, database)
+    site = Site(write, plan.run_id, plan.pair.slug, plan.corpus_record.spec)
+    try:
+        yield site
+    except BaseException as error:
+        with suppress(StoreError):
+            if isinstance(error, KeyboardInterrupt):
+                site.end("interrupted", "Go on with the same command and --resume.")
+            elif isinstance(error, (WorkerError, StoreError)):
+                site.end("failed", str(error))
+            else:
+                site.end("failed", f"{type(error).__name__}: {error}".splitlines()[0])
+        raise
+    site.end("done")
+
+
+class _Watch:
+    """Seconds of each step."""
+
+    def __init__(self) -> None:
+        self.started_at = datetime.now(UTC)
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.seconds[name] = round(now - self._last, 2)
+        self._last = now
+
+
+def _provenance(
+    plan: Plan, watch: _Watch, tally: steps.Tally, sample: int, directory: RunDirectory
+) -> dict[str, Any]:
+    problems = plan.corpus.problems
+    return {
+        "started_at": watch.started_at.isoformat(timespec="seconds"),
+        "seconds": watch.seconds,
+        "worker_seconds": {
+            "forward": round(tally.forward, 2),
+            "statistics": round(tally.statistics, 2),
+        },
+        "device": _device_name(plan.device),
+        "workers": plan.workers,
+        "batch_windows": plan.batch_windows,
+        "versions": {"python": platform.python_version(), **{n: version(n) for n in _LIBRARIES}},
+        "problems": {
+            "counts": dict(sorted(problems.counts.items())),
+            "listed": [
+                {"kind": flaw.kind, "name": _text(flaw.name), "detail": _text(flaw.detail)}
+                for flaw in problems.listed
+            ],
+        },
+        "sample": {"tokens": sample, "directory": str(directory.sample)},
+        "training": plan.pair.training,
+    }
+
+
+def _device_name(device: str) -> str:
+    if device.startswith("cuda"):
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({platform.machine()})"
+
+
+def _text(text: str) -> str:
+    """What JSON columns can hold: no NUL, which a corpus may put into a record's name."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

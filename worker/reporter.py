@@ -1,7 +1,7 @@
 """Progress of long work: one protocol, and the reporters that show it in different places.
 
-    reporter.step("statistics", total=1_000_000, unit="tokens")
-    reporter.advance(65_536)
+reporter.step("statistics", total=1_000_000, unit="tokens")
+reporter.advance(65_536)
 """
 
 from __future__ import annotations

@@ -1,0 +1,222 @@
+"""The distribution of every neuron at every site: histogram, moments, extrema (EVIDENCE §1).
+
+Counts are exact and do not depend on rounding: a value's bin is a shift of its float32 bits
+(`store.histogram_edges`). On a CPU one compiled sweep over the activations does bins, sums and
+extrema; on other devices the same numbers are had from torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from store.histogram_edges import BINS_PER_POWER, LOWEST_POWER, MIDDLE, N_BINS, N_SIDE
+from store.records import Site
+from worker.accumulators.accumulator import Arrays, LayerBatch
+from worker.accumulators.moments import Moments
+from worker.errors import PairError
+from worker.layout import SideLayout
+from worker.settings import StatisticsSettings
+
+_BITS_DROPPED = 20  # of float32's 23: three bits of mantissa stay, eight bins to a power of two
+_FIRST_CODE = (LOWEST_POWER + 127) * BINS_PER_POWER  # of the lowest closed bin
+_BLOCK = 512  # neurons whose sums stay in the first-level cache
+
+
+@dataclass(frozen=True)
+class SiteDistribution:
+    """What `compute` gives for one site. Arrays are [n]; NaN where undefined."""
+
+    n: int
+    mean: npt.NDArray[np.float64]
+    std: npt.NDArray[np.float64]
+    skewness: npt.NDArray[np.float64]
+    kurtosis: npt.NDArray[np.float64]
+    min: npt.NDArray[np.float32]
+    max: npt.NDArray[np.float32]
+    counts: npt.NDArray[np.int64]  # [n, N_BINS]
+
+
+class Distribution:
+    """Accumulator over the sites of one layer. `counts[s]` is [n, N_BINS] int64."""
+
+    def __init__(
+        self,
+        sites: tuple[Site, ...],
+        moments: list[Moments],
+        low: npt.NDArray[np.float32],  # [S, n]
+        high: npt.NDArray[np.float32],  # [S, n]
+        counts: npt.NDArray[np.int64],  # [S, n, N_BINS]
+    ) -> None:
+        self.sites = sites
+        self.moments = moments
+        self.low = low
+        self.high = high
+        self.counts = counts
+        self._on_device: dict[int, torch.Tensor] = {}  # counts not yet brought to the CPU
+
+    @classmethod
+    def empty(cls, layout: SideLayout, settings: StatisticsSettings) -> Self:
+        shape = (len(layout.sites), layout.n_neurons)
+        return cls(
+            layout.sites,
+            [Moments.empty((layout.n_neurons,)) for _ in layout.sites],
+            np.full(shape, np.inf, dtype=np.float32),
+            np.full(shape, -np.inf, dtype=np.float32),
+            np.zeros((*shape, N_BINS), dtype=np.int64),
+        )
+
+    def update(self, batch: LayerBatch) -> None:
+        if not len(batch.rows.index):
+            return
+        for s, site in enumerate(self.sites):
+            fold = self._fold_compiled if batch.on_cpu else self._fold_torch
+            moments, low, high = fold(s, site, batch)
+            if not np.isfinite(moments.m4).all():
+                raise PairError(
+                    f"activations at {site} are not finite", "the weights are broken: train again"
+                )
+            self.moments[s] = self.moments[s].merge(moments)
+            np.minimum(self.low[s], low, out=self.low[s])
+            np.maximum(self.high[s], high, out=self.high[s])
+
+    def merge(self, other: Self) -> Self:
+        return type(self)(
+            self.sites,
+            [a.merge(b) for a, b in zip(self.moments, other.moments, strict=True)],
+            np.minimum(self.low, other.low),
+            np.maximum(self.high, other.high),
+            self._all_counts() + other._all_counts(),
+        )
+
+    def compute(self) -> dict[Site, SiteDistribution]:
+        counts = self._all_counts()
+        found: dict[Site, SiteDistribution] = {}
+        for s, site in enumerate(self.sites):
+            std, skewness, kurtosis = self.moments[s].standardized()
+            constant = self.low[s] == self.high[s]
+            found[site] = SiteDistribution(
+                self.moments[s].n,
+                self.moments[s].mean,
+                np.where(constant, 0.0, std),
+                np.where(constant, np.nan, skewness),
+                np.where(constant, np.nan, kurtosis),
+                self.low[s],
+                self.high[s],
+                counts[s],
+            )
+        return found
+
+    def arrays(self) -> Arrays:
+        sums = [[m.mean, m.m2, m.m3, m.m4] for m in self.moments]
+        return {
+            "n": np.array([m.n for m in self.moments], dtype=np.int64),
+            "moments": np.array(sums, dtype=np.float64),  # [S, 4, n]
+            "low": self.low,
+            "high": self.high,
+            "counts": self._all_counts(),
+        }
+
+    @classmethod
+    def of_arrays(cls, layout: SideLayout, settings: StatisticsSettings, arrays: Arrays) -> Self:
+        moments = [
+            Moments(int(n), *sums) for n, sums in zip(arrays["n"], arrays["moments"], strict=True)
+        ]
+        return cls(layout.sites, moments, arrays["low"], arrays["high"], arrays["counts"])
+
+    def _all_counts(self) -> npt.NDArray[np.int64]:
+        for s, counts in self._on_device.items():
+            self.counts[s] += counts.cpu().numpy()
+        self._on_device.clear()
+        return self.counts
+
+    def _fold_compiled(
+        self, s: int, site: Site, batch: LayerBatch
+    ) -> tuple[Moments, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        values = batch.flat(site)
+        index = batch.rows.index
+        first = values[index[0]].astype(np.float64)
+        pivot = self.moments[s].mean if self.moments[s].n else first
+        n = values.shape[1]
+        sums = np.zeros((4, n))
+        low = np.full(n, np.inf, dtype=np.float32)
+        high = np.full(n, -np.inf, dtype=np.float32)
+        _sweep(values, values.view(np.uint32), index, pivot, self.counts[s], sums, low, high)
+        return Moments.of_sums(len(index), pivot, *sums), low, high
+
+    def _fold_torch(
+        self, s: int, site: Site, batch: LayerBatch
+    ) -> tuple[Moments, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        values = batch.sites[site]
+        index = torch.from_numpy(batch.rows.index).to(values.device)
+        rows = values.reshape(-1, values.shape[-1])[index].float()  # [T, n]
+        bins = torch_bins(rows)
+        n = rows.shape[1]
+        offsets = torch.arange(n, device=rows.device) * N_BINS
+        counted = torch.bincount((bins + offsets).reshape(-1), minlength=n * N_BINS)
+        counts = counted.reshape(n, N_BINS)
+        self._on_device[s] = self._on_device[s] + counts if s in self._on_device else counts
+        known = self.moments[s]
+        pivot = known.mean if known.n else rows[0].cpu().numpy().astype(np.float64)
+        # MPS has no float64: there, sums are taken on the CPU.
+        exact = rows.cpu() if rows.device.type == "mps" else rows
+        d = exact.double() - torch.from_numpy(pivot).to(exact.device)
+        d2 = d * d
+        sums = torch.stack([d.sum(0), d2.sum(0), (d2 * d).sum(0), (d2 * d2).sum(0)])
+        moments = Moments.of_sums(len(index), pivot, *sums.cpu().numpy())
+        return moments, rows.amin(0).cpu().numpy(), rows.amax(0).cpu().numpy()
+
+
+def torch_bins(values: torch.Tensor) -> torch.Tensor:
+    """`store.histogram_edges.bin_index` in torch: int64, same shape; values float32."""
+    bits = values.contiguous().view(torch.int32)
+    code = ((bits & 0x7FFFFFFF) >> _BITS_DROPPED).long() - (_FIRST_CODE - 1)
+    magnitude = code.clamp(0, N_SIDE + 1)
+    return torch.where(bits < 0, MIDDLE - magnitude, MIDDLE + magnitude)
+
+
+@numba.njit(cache=True, nogil=True)
+def _sweep(
+    values: npt.NDArray[np.float32],  # [R, n]
+    bits: npt.NDArray[np.uint32],  # the same memory
+    index: npt.NDArray[np.int64],  # [T] rows to read
+    pivot: npt.NDArray[np.float64],  # [n]
+    counts: npt.NDArray[np.int64],  # [n, N_BINS], added to
+    sums: npt.NDArray[np.float64],  # [4, n], added to
+    low: npt.NDArray[np.float32],
+    high: npt.NDArray[np.float32],
+) -> None:
+    """Bins, power sums around the pivot, and extrema of each column, in one reading."""
+    n = values.shape[1]
+    place = np.empty(_BLOCK, np.uint64)  # unsigned: an index that needs no check for its sign
+    for a in range(0, n, _BLOCK):
+        e = min(a + _BLOCK, n)
+        p = pivot[a:e]
+        s1, s2, s3, s4 = sums[0, a:e], sums[1, a:e], sums[2, a:e], sums[3, a:e]
+        lo, hi = low[a:e], high[a:e]
+        block = counts[a:e]
+        for r in index:
+            x = values[r, a:e]
+            for j in range(len(x)):
+                v = x[j]
+                d = np.float64(v) - p[j]
+                d2 = d * d
+                s1[j] += d
+                s2[j] += d2
+                s3[j] += d2 * d
+                s4[j] += d2 * d2
+                lo[j] = min(lo[j], v)
+                hi[j] = max(hi[j], v)
+            u = bits[r, a:e]
+            for j in range(len(u)):
+                m = np.int32((u[j] & np.uint32(0x7FFFFFFF)) >> np.uint32(_BITS_DROPPED))
+                m = max(np.int32(0), min(np.int32(N_SIDE + 1), m - np.int32(_FIRST_CODE - 1)))
+                sign = np.int32(u[j]) >> np.int32(31)  # 0 or -1
+                place[j] = np.uint64(np.int32(MIDDLE) + ((m ^ sign) - sign))
+            for j in range(len(u)):
+                block[np.uint64(j), place[j]] += 1

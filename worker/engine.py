@@ -1,0 +1,115 @@
+"""What runs jobs: the contract, and the engine that runs them in this process.
+
+    with InProcess(versions, device) as engine:
+        for result in engine.run(job, tasks):
+            ...
+
+A job is opened once per worker, handles any number of tasks, and is finished once. Results come
+in any order; a job's own state travels through what `finish` leaves (a file, a result).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import torch
+
+from worker.activations import Models, load_models
+from worker.errors import WorkerError
+from worker.interrupts import deferred_interrupt
+from worker.pairs import Version
+
+#: Changes a task just before it goes out, with what is known only then.
+Stamp = Callable[[Any], Any]
+
+
+class EngineError(WorkerError):
+    """A worker that died or could not start; what is complete is kept."""
+
+
+class Work(Protocol):
+    """An opened job."""
+
+    def handle(self, task: Any) -> Any:
+        """Do one task; its result."""
+        ...
+
+    def finish(self) -> Any:
+        """No task is left; the last result, None if there is none."""
+        ...
+
+
+class Job(Protocol):
+    """What workers do; it can be pickled."""
+
+    def open(self, models: Models) -> Work:
+        """Begin, in the worker."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs one job after another, on models that stay loaded."""
+
+    workers: int
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def run(self, job: Job, tasks: Iterable[Any], stamp: Stamp | None = None) -> Iterator[Any]:
+        """Results of all tasks, then of all `finish`.
+
+        Tasks are drawn as they are needed, a bounded number ahead. On Ctrl-C every worker ends
+        its task and finishes the job, then `KeyboardInterrupt` is raised. Raises what a task
+        raised, and `EngineError` when a worker dies.
+        """
+        ...
+
+
+class InProcess:
+    """One worker: this process. For a GPU, and wherever one core is all there is."""
+
+    workers = 1
+
+    def __init__(self, versions: Mapping[str, Version], device: str) -> None:
+        self._versions = versions
+        self._device = device
+        self._models: Models | None = None
+        self._threads = torch.get_num_threads()
+
+    def __enter__(self) -> Self:
+        torch.set_num_threads(1)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        torch.set_num_threads(self._threads)
+        self._models = None
+
+    def run(self, job: Job, tasks: Iterable[Any], stamp: Stamp | None = None) -> Iterator[Any]:
+        if self._models is None:
+            self._models = load_models(self._versions, self._device)
+        work = job.open(self._models)
+        with deferred_interrupt() as check:
+            try:
+                for task in tasks:
+                    check()
+                    yield work.handle(stamp(task) if stamp else task)
+                check()
+            except KeyboardInterrupt:
+                work.finish()
+                raise
+            last = work.finish()
+        if last is not None:
+            yield last

@@ -1,0 +1,150 @@
+"""Losses on held-out documents, a sum a side and source (EVIDENCE §7, DESIGN §2).
+
+A token is predicted from those before it in its own window, BOS first; every unmasked token of a
+held-out document counts once. All sides read the same tokens: whole held-out documents, in the
+run's order, until at least so many tokens as the settings ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from store.records import LossRecord
+from worker.activations import Models
+from worker.corpus import Document
+from worker.statistics_job import batches
+from worker.tokenizer import PairTokenizer
+from worker.windows import TokenWindows, token_windows
+
+TASK_WINDOWS = 32
+
+
+@dataclass(frozen=True)
+class LossTask:
+    """Windows of held-out documents; `source` [B] indexes the stream's sources."""
+
+    windows: TokenWindows
+    source: npt.NDArray[np.int64]
+
+    def __str__(self) -> str:
+        return f"held-out document {self.windows.document[0]}"
+
+
+@dataclass
+class HeldOutStream:
+    """Tasks over held-out documents, counted as they pass, by source."""
+
+    documents: Iterable[Document]
+    tokenizer: PairTokenizer
+    n_ctx: int
+    token_lengths: npt.NDArray[np.int64]  # bytes of each token id
+    min_tokens: int
+    sources: list[str] = field(default_factory=list)
+    n_documents: list[int] = field(default_factory=list)
+    n_tokens: list[int] = field(default_factory=list)
+    n_bytes: list[int] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[LossTask]:
+        for document in self.documents:
+            if not document.held_out:
+                continue
+            if sum(self.n_tokens) >= self.min_tokens:
+                return
+            source = self._count(document.source)
+            for windows in token_windows([document], self.tokenizer, self.n_ctx, TASK_WINDOWS):
+                ids = windows.tokens[windows.mask]
+                self.n_tokens[source] += len(ids)
+                self.n_bytes[source] += int(self.token_lengths[ids].sum())
+                yield LossTask(windows, np.full(len(windows), source, np.int64))
+
+    def _count(self, source: str) -> int:
+        if source not in self.sources:
+            self.sources.append(source)
+            for counts in (self.n_documents, self.n_tokens, self.n_bytes):
+                counts.append(0)
+        index = self.sources.index(source)
+        self.n_documents[index] += 1
+        return index
+
+    def records(self, nats: dict[tuple[str, int], float]) -> list[LossRecord]:
+        """With the sums that the job gave, by (side, source's index)."""
+        return [
+            LossRecord(
+                side,
+                self.sources[source],
+                self.n_documents[source],
+                self.n_tokens[source],
+                self.n_bytes[source],
+                value,
+            )
+            for (side, source), value in sorted(nats.items())
+        ]
+
+
+@dataclass(frozen=True)
+class LossJob:
+    """Sums of nats of every side."""
+
+    sides: tuple[str, ...]
+    batch_windows: int
+
+    def open(self, models: Models) -> LossWork:
+        return LossWork(self, models)
+
+
+@dataclass(frozen=True)
+class LossWork:
+    """`handle` gives (number of tokens, {(side, source): nats})."""
+
+    job: LossJob
+    models: Models
+
+    def handle(self, task: LossTask) -> tuple[int, dict[tuple[str, int], float]]:
+        sums: dict[tuple[str, int], float] = {}
+        place = 0
+        for windows in batches(task.windows, self.job.batch_windows):
+            for side in self.job.sides:
+                nats = _window_nats(self.models, side, windows)
+                for i, value in enumerate(nats[: len(task.source) - place]):
+                    key = side, int(task.source[place + i])
+                    sums[key] = sums.get(key, 0.0) + float(value)
+            place += len(windows)
+        return task.windows.unmasked, sums
+
+    def finish(self) -> None:
+        return None
+
+
+def _window_nats(models: Models, side: str, windows: TokenWindows) -> npt.NDArray[np.float64]:
+    """Summed loss of each window's unmasked tokens; [B]."""
+    longest = int(windows.mask.sum(axis=1).max()) + 1
+    lean = models.lean[side]
+    with torch.inference_mode():
+        tokens = torch.from_numpy(windows.tokens[:, :longest]).long().to(models.device)
+        mask = torch.from_numpy(windows.mask[:, 1:longest]).to(models.device)
+        hidden = lean.forward(tokens[:, :-1], want="hidden")
+        assert hidden is not None
+        nats = torch.zeros(mask.shape, dtype=torch.float32, device=models.device)
+        logits = lean.model.head(hidden[mask]).float()
+        nats[mask] = F.cross_entropy(logits, tokens[:, 1:][mask], reduction="none")
+        found: npt.NDArray[np.float64] = nats.cpu().numpy().astype(np.float64).sum(axis=1)
+    return found
+
+
+@dataclass
+class LossSums:
+    """Sums over a job's results: tokens, and nats by (side, source)."""
+
+    n_tokens: int = 0
+    nats: dict[tuple[str, int], float] = field(default_factory=dict)
+
+    def add(self, n_tokens: int, nats: dict[tuple[str, int], float]) -> None:
+        self.n_tokens += n_tokens
+        for key, value in nats.items():
+            self.nats[key] = self.nats.get(key, 0.0) + value

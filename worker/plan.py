@@ -1,0 +1,144 @@
+"""What a run will compute, checked before any work: pair, tokenizer, corpus, device, sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from store.records import SIDES, CorpusRecord, ModelRecord, PairRecord, Side
+from worker.activations import BATCH_WINDOWS
+from worker.corpus import Corpus, open_corpus
+from worker.engine import Engine, InProcess
+from worker.engine_local import Processes, default_workers
+from worker.errors import UsageError
+from worker.identity import identity_sha256, run_identity
+from worker.layout import Layout
+from worker.models import resolve_device
+from worker.pairs import Pair, Version, load_pair
+from worker.settings import StatisticsSettings
+from worker.shards import SHARD_WINDOWS
+from worker.tokenizer import PairTokenizer, load_tokenizer, token_bytes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the steps need; nothing in it changes."""
+
+    pair: Pair
+    versions: dict[str, Version]  # by side, "control" among them
+    tokenizer: PairTokenizer
+    vocabulary: list[bytes]  # of each of the models' d_vocab ids
+    corpus: Corpus
+    corpus_record: CorpusRecord
+    layout: Layout
+    settings: StatisticsSettings
+    tokens: int | None
+    seed: int
+    device: str
+    workers: int
+    batch_windows: int
+    shard_windows: int
+    identity: dict[str, Any]
+    sha256: str
+
+    @property
+    def run_id(self) -> str:
+        return self.sha256[:10]
+
+    @property
+    def n_ctx(self) -> int:
+        return int(self.pair.left.config["n_ctx"])
+
+    @property
+    def order_seed(self) -> int | None:
+        """Documents are shuffled when only some of them are read."""
+        return None if self.tokens is None else self.seed
+
+    def engine(self) -> Engine:
+        """Processes on the cores, or this process where there is one worker."""
+        if self.workers == 1:
+            return InProcess(self.versions, self.device)
+        return Processes(self.versions, self.device, self.workers)
+
+    def pair_record(self) -> PairRecord:
+        right = self.versions.get("right")
+        return PairRecord(
+            self.pair.slug,
+            self.pair.name,
+            self.pair.description,
+            _model_record(self.pair.left),
+            None if right is None else _model_record(right),
+        )
+
+
+def make_plan(
+    pair_spec: str | Path | Pair,
+    corpus_spec: str | Sequence[str],
+    *,
+    tokens: int | None,
+    device: str,
+    workers: int | None,
+    seed: int,
+    settings: StatisticsSettings,
+    batch_windows: int | None = None,
+    shard_windows: int | None = None,
+) -> Plan:
+    """Raises `WorkerError` with what does not fit. Reads every local document once, to name it."""
+    for name, number in (("--tokens", tokens), ("--workers", workers)):
+        if number is not None and number < 1:
+            raise UsageError(f"{name} is {number}", "give a positive number")
+    pair = pair_spec if isinstance(pair_spec, Pair) else load_pair(pair_spec)
+    target = resolve_device(device)
+    d_vocab = int(pair.left.config["d_vocab"])
+    tokenizer = load_tokenizer(pair.tokenizer_path, pair.bos_token, d_vocab)
+    vocabulary = token_bytes(tokenizer.tokenizer)
+    vocabulary += [b""] * (d_vocab - len(vocabulary))
+    corpus = open_corpus(corpus_spec)
+    fingerprint = corpus.fingerprint()
+    identity = run_identity(
+        pair,
+        fingerprint,
+        tokens=tokens,
+        seed=seed,
+        settings=settings,
+        device_class=target.type,
+    )
+    versions = {side: getattr(pair, side) for side in (*SIDES, "control")}
+    present: dict[str, Version] = {s: v for s, v in versions.items() if v is not None}
+    sides: dict[Side, dict[str, Any]] = {s: present[s].config for s in SIDES if s in present}
+    on_cpu = target.type == "cpu"
+    return Plan(
+        pair=pair,
+        versions=present,
+        tokenizer=tokenizer,
+        vocabulary=vocabulary,
+        corpus=corpus,
+        corpus_record=CorpusRecord(fingerprint, " ".join(corpus.specs)),
+        layout=Layout.of_configs(sides),
+        settings=settings,
+        tokens=tokens,
+        seed=seed,
+        device=str(target),
+        workers=(workers or default_workers()) if on_cpu else 1,
+        batch_windows=batch_windows or BATCH_WINDOWS[target.type],
+        shard_windows=shard_windows or SHARD_WINDOWS,
+        identity=identity,
+        sha256=identity_sha256(identity),
+    )
+
+
+def _model_record(version: Version) -> ModelRecord:
+    config = version.config
+    return ModelRecord(
+        weights_sha256=version.sha256,
+        name=version.name,
+        act_fn=version.act_fn,
+        n_layers=int(config["n_layers"]),
+        d_model=int(config["d_model"]),
+        d_mlp=int(config["d_mlp"]),
+        n_ctx=int(config["n_ctx"]),
+        d_vocab=int(config["d_vocab"]),
+        config=config,
+    )

@@ -1,0 +1,212 @@
+"""The steps of a run: functions of the plan, the engine and what the steps before found."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from store.records import SIDES, LossRecord
+from worker.contexts import Contexts
+from worker.engine import Engine
+from worker.errors import CorpusError, WorkerError
+from worker.examples import requests
+from worker.gather import Gathered, GatherJob, Requests, gather_tasks, mismatches
+from worker.layer_job import LayerJob, LayerResults
+from worker.losses import HeldOutStream, LossJob, LossSums
+from worker.partials import Merged, PartialStore
+from worker.plan import Plan
+from worker.reporter import Reporter
+from worker.run_directory import RunDirectory
+from worker.sample import Sample, Threshold, write_sample
+from worker.shards import Shard, ShardStream
+from worker.statistics import Statistics
+from worker.statistics_job import FLUSH_SECONDS, StatisticsJob
+
+#: So many partials are merged into one while the pass goes on.
+PARTIALS_AT_ONCE = 8
+
+
+class MismatchError(WorkerError):
+    """The gather pass did not see what the first pass recorded."""
+
+
+@dataclass
+class Tally:
+    """Where the workers' time went, in seconds of all workers together."""
+
+    forward: float = 0.0
+    statistics: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What the pass over the tokens found."""
+
+    merged: Merged
+    n_documents: int
+    n_windows: int
+    n_tokens: int
+    tally: Tally = field(default_factory=Tally)
+
+
+def statistics_pass(
+    plan: Plan,
+    engine: Engine,
+    directory: RunDirectory,
+    reporter: Reporter,
+    flush_seconds: float = FLUSH_SECONDS,
+) -> Pass:
+    """Stream the corpus through the models; goes on from whole partials in the directory."""
+    reporter.step("statistics", plan.tokens, "tokens")
+    store = PartialStore(directory.partials, plan.sha256, plan.layout, plan.settings)
+    partials = store.complete()
+    done: frozenset[int] = frozenset().union(*partials.values())
+    stream = ShardStream(
+        plan.corpus.documents(plan.order_seed),
+        plan.tokenizer,
+        plan.n_ctx,
+        size=plan.shard_windows,
+        max_tokens=plan.tokens,
+        seed=plan.seed,
+        threshold=Threshold(plan.settings.sample_size),
+    )
+    finished = 0
+    count = 0
+
+    def missing() -> Iterator[Shard]:
+        nonlocal finished, count
+        for shard in stream:
+            count += 1
+            if shard.number in done:
+                finished += shard.windows.unmasked
+                reporter.advance(finished)
+            else:
+                yield shard
+
+    def newest_threshold(shard: Shard) -> Shard:
+        return dataclasses.replace(shard, threshold=stream.threshold.value)
+
+    tally = Tally()
+    job = StatisticsJob(store, plan.seed, plan.batch_windows, flush_seconds)
+    for result in engine.run(job, missing(), newest_threshold):
+        finished += result.n_tokens
+        tally.forward += result.forward_seconds
+        tally.statistics += result.statistics_seconds
+        reporter.advance(finished)
+        if result.partial is not None:
+            partials[result.partial] = result.shards
+            if len(partials) >= PARTIALS_AT_ONCE:
+                partials = {store.replace(partials): frozenset().union(*partials.values())}
+    if not stream.n_tokens:
+        raise CorpusError(
+            f"corpus {plan.corpus_record.spec!r} holds no token", "give text that is not empty"
+        )
+    reporter.advance(stream.n_tokens, total=stream.n_tokens)
+    merged = store.merge(partials)
+    lost = set(range(count)) - merged.shards
+    if lost:
+        raise WorkerError(f"{len(lost)} shards were lost", "run the same command with --resume")
+    return Pass(merged, stream.n_documents, stream.n_windows, stream.n_tokens, tally)
+
+
+def finish_sample(plan: Plan, merged: Merged, directory: RunDirectory) -> Sample:
+    """The token sample in its lasting place; written under another name first."""
+    unfinished = directory.sample.with_name("sample.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    about = {"run": plan.run_id, "identity": plan.identity}
+    write_sample(unfinished, merged.parts, plan.layout, plan.settings.sample_size, about)
+    write_contexts(unfinished, merged.contexts)
+    shutil.rmtree(directory.sample, ignore_errors=True)
+    unfinished.rename(directory.sample)
+    return Sample(directory.sample, np.load(directory.sample / "keys.npy"))
+
+
+def write_contexts(directory: Path, contexts: Contexts) -> None:
+    """The windows that the sample and the extremes stand in, beside the sample."""
+    np.savez(
+        directory / "windows.npz",
+        keys=contexts.keys,
+        offsets=contexts.offsets,
+        tokens=contexts.tokens,
+    )
+
+
+def layer_results(
+    plan: Plan, engine: Engine, directory: RunDirectory, reporter: Reporter
+) -> LayerResults:
+    """Draws, correspondence and logit effects of all layers."""
+    job = LayerJob(directory.sample, plan.layout, plan.settings, plan.seed)
+    tasks = list(job.tasks())
+    reporter.step("comparison", len(tasks), "parts")
+    found = LayerResults.empty()
+    for done, (task, result) in enumerate(engine.run(job, tasks), 1):
+        found.take(task, result)
+        reporter.advance(done)
+    return found
+
+
+def held_out_losses(plan: Plan, engine: Engine, reporter: Reporter) -> list[LossRecord]:
+    """Losses of every side on held-out documents; none where the corpus has none."""
+    reporter.step("losses", plan.settings.loss_tokens, "tokens")
+    lengths = np.array([len(token) for token in plan.vocabulary], dtype=np.int64)
+    stream = HeldOutStream(
+        plan.corpus.documents(plan.seed),
+        plan.tokenizer,
+        plan.n_ctx,
+        lengths,
+        plan.settings.loss_tokens,
+    )
+    sums = LossSums()
+    job = LossJob(tuple(plan.versions), plan.batch_windows)
+    for n_tokens, nats in engine.run(job, stream):
+        sums.add(n_tokens, nats)
+        reporter.advance(sums.n_tokens)
+    reporter.advance(sums.n_tokens, total=sums.n_tokens)
+    return stream.records(sums.nats)
+
+
+def gather_examples(
+    plan: Plan,
+    engine: Engine,
+    directory: RunDirectory,
+    found: Merged,
+    results: LayerResults,
+    sample: Sample,
+    reporter: Reporter,
+) -> tuple[Requests, Gathered]:
+    """Run the windows that examples show once more, and take the snippets' values."""
+    wanted = requests(found.statistics, results, sample, found.contexts)
+    gathered = Gathered(directory.gathered, len(wanted), plan.settings.snippet)
+    gathered.create()
+    reporter.step("gather", len(np.unique(wanted["window"])), "windows")
+    job = GatherJob(gathered, plan.layout, plan.batch_windows)
+    done = 0
+    tasks = gather_tasks(wanted, found.contexts, plan.n_ctx, plan.tokenizer.bos)
+    for n_windows in engine.run(job, tasks):
+        done += n_windows
+        reporter.advance(done)
+    wrong = mismatches(wanted, gathered, _spreads(found.statistics, wanted))
+    if len(wrong):
+        first = wanted[wrong[0]]
+        raise MismatchError(
+            f"{len(wrong)} of {len(wanted)} examples have another activation when their window is "
+            f"run again, first L{first['layer']}N{first['neuron']} of {SIDES[first['side']]}: "
+            f"{gathered.focus()[wrong[0], 0]:g}, not {first['recorded']:g}",
+            "the device does not compute reproducibly: try --device cpu",
+        )
+    return wanted, gathered
+
+
+def _spreads(statistics: Statistics, wanted: Requests) -> np.ndarray:
+    """The display site's standard deviation of each request's version."""
+    found = np.zeros(len(wanted))
+    for one, layer in statistics.layout.layers():
+        here = (wanted["side"] == SIDES.index(one.side)) & (wanted["layer"] == layer)
+        std = statistics.distribution(one.side, layer).compute()[one.display_site].std
+        found[here] = std[wanted["neuron"][here]]
+    return found
