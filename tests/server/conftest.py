@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from fastapi import FastAPI
@@ -69,6 +70,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
                 unit="tokens",
                 rate=50.0,
                 state="running",
+                updated_at=datetime.now(UTC) + timedelta(hours=1),  # else slow tests see it die
             ),
         )
         app = create_app(Settings(database_url=url, annotator="ada", max_page_size=20), engine)
