@@ -96,7 +96,7 @@ def shown_url(engine: Engine) -> str:
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise StoreError("The database's URL cannot be read.", _SCHEMES_HINT) from None
     if parsed.drivername in _POSTGRES_NAMES:
         return parsed.set(drivername="postgresql+psycopg")

@@ -30,7 +30,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from store import rows, runs, tables
 from store.engine import writing
@@ -300,13 +300,15 @@ def insert_rows(connection: Connection, table: Table, its_rows: Sequence[rows.Ro
     target = f"{preparer.format_table(table)} ({columns})"
     if connection.dialect.name == "postgresql":
         driver: Any = connection.connection.driver_connection
-        with (
-            driver.cursor() as cursor,
-            cursor.copy(f"COPY {target} FROM STDIN (FORMAT BINARY)") as copy,
-        ):
-            copy.set_types([_postgres_type(column.type)[0] for column in table.columns])
-            for row in its_rows:
-                copy.write_row(row)
+        statement = f"COPY {target} FROM STDIN (FORMAT BINARY)"
+        fault: Any = connection.dialect.loaded_dbapi.Error
+        try:
+            with driver.cursor() as cursor, cursor.copy(statement) as copy:
+                copy.set_types([_postgres_type(column.type)[0] for column in table.columns])
+                for row in its_rows:
+                    copy.write_row(row)
+        except fault as error:  # SQLAlchemy does not see this cursor: give its error the usual form
+            raise DBAPIError.instance(statement, None, error, fault) from error
     else:
         marks = ", ".join("?" for _ in table.columns)
         connection.exec_driver_sql(f"INSERT INTO {target} VALUES ({marks})", list(its_rows))
