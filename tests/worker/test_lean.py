@@ -65,6 +65,24 @@ def test_it_equals_the_native_model_at_every_site(
             torch.testing.assert_close(found[layer][site], values, atol=1e-9, rtol=1e-9)
 
 
+def test_it_is_the_same_function_with_gradients() -> None:
+    lean = tiny("gelu", "LN")
+    tokens = torch.randint(0, 50, (3, 12), generator=torch.Generator().manual_seed(3))
+    plain = lean.forward(tokens)
+    lean.model.double().requires_grad_(True)
+    native = lean.model(tokens)
+    trained = lean.forward(tokens)
+    assert plain is not None
+    assert trained is not None
+    torch.testing.assert_close(trained, native, atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(plain, native.float(), atol=1e-4, rtol=1e-4)
+    weights = list(lean.model.parameters())
+    expected = torch.autograd.grad(native.square().mean(), weights)
+    found = torch.autograd.grad(trained.square().mean(), weights)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-9)
+
+
 def test_what_is_not_wanted_is_left_out() -> None:
     lean = tiny("gelu", "LN")
     tokens = torch.arange(10)[None]

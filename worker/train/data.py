@@ -38,6 +38,14 @@ class WindowStore:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def thinned(self, tokens: int) -> WindowStore:
+        """Every so-manieth window, so that about `tokens` tokens are left."""
+        stride = max(1, self.n_tokens // max(tokens, 1))
+        targets = self.targets[::stride]
+        left = int((targets[:, :-1] != NO_TARGET).sum())
+        source = self.source[::stride]
+        return WindowStore(self.tokens[::stride], targets, source, self.sources, left)
+
 
 def sample_texts(corpora: Sequence[Corpus], seed: int, characters: int) -> Iterator[str]:
     """Texts to train a tokenizer on: equal shares of each corpus, nothing held out."""

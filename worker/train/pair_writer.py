@@ -31,14 +31,19 @@ from worker.train.settings import TrainSettings, WorkFiles
 NAMES = {"solu_ln": "SoLU", "solu": "SoLU without LayerNorm", "gelu": "GeLU", "relu": "ReLU"}
 
 
-def write_pair(work: WorkFiles, out: Path, device: torch.device) -> dict[str, Any]:
+def write_pair(
+    work: WorkFiles, out: Path, device: torch.device, held_out_tokens: int | None = None
+) -> dict[str, Any]:
     """Write the pair that the checkpoints in `work` make into `out`, and return its `[training]`.
 
     Left and right must have a checkpoint; the control is left out while it has none. `pair.toml`
-    comes last: until it is there, the directory is no pair.
+    comes last: until it is there, the directory is no pair. The losses are taken on all held-out
+    windows, or on evenly chosen ones of about `held_out_tokens` tokens.
     """
     settings = TrainSettings.load(work.settings)
     held_out = open_windows(work.held_out)
+    if held_out_tokens is not None:
+        held_out = held_out.thinned(held_out_tokens)
     sides = [side for side in settings.versions if work.checkpoint(side).is_file()]
     if missing := {"left", "right"} - set(sides):
         raise TrainError(
@@ -62,6 +67,7 @@ def write_pair(work: WorkFiles, out: Path, device: torch.device) -> dict[str, An
         training = _training(settings, open_windows(work.windows), losses, seen)
         (new / "pair.toml").write_text(_pair_toml(out, settings, sides, training), "utf-8")
         for path in sorted(new.iterdir(), key=lambda path: path.name == "pair.toml"):
+            path.chmod(0o644)
             path.replace(out / path.name)
     return training
 
