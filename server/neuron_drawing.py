@@ -28,12 +28,13 @@ _CHIPS = 12
 
 @dataclass(frozen=True)
 class Chip:
-    """A focus token of a band: how many examples have it, and the colour of the highest."""
+    """A focus token of a band: how many examples have it; colour and rank of the first."""
 
     text: Markup
     count: int
     level: str
     href: str
+    rank: int
 
 
 @dataclass(frozen=True)
@@ -285,6 +286,7 @@ def _chips(
                 count=counts[piece],
                 level=f"{'p' if level > 0 else 'n'}{abs(level)}" if level else "",
                 href=f"#{version.side}-{_anchor(example.band)}-{example.rank}",
+                rank=example.rank,
             )
         )
     return tuple(chips), len(order) - len(chips)
