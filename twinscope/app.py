@@ -79,7 +79,12 @@ def serve(
     from server.serve import serve as run_server
 
     _upgrade_own_database()
-    run_server(host, port, leash=leash)
+    run_server(
+        host,
+        port,
+        leash=leash,
+        on_ready=None if leash else lambda url: print(f"Twinscope is at {url}", flush=True),
+    )
 
 
 @app.command()

@@ -14,7 +14,11 @@ from importlib import import_module
 DONE, FAULT, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 #: Where the packages define the faults that a user can mend. Loaded only if the package was.
-_DOMAIN = (("worker.errors", "WorkerError"), ("store.errors", "StoreError"))
+_DOMAIN = (
+    ("worker.errors", "WorkerError"),
+    ("store.errors", "StoreError"),
+    ("server.errors", "ServerError"),
+)
 
 
 class Fault(Exception):

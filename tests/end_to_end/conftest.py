@@ -1,0 +1,140 @@
+"""A whole Twinscope in processes of its own: a precomputed run on each database, and a browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import databases, needs
+from tests.tiny_pair import write_tiny_pair
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: Text that must be shown as text: markup, right-to-left, a NUL, quotes.
+HOSTILE = "<script>alert(1)</script> & \"quotes\" 'apostrophes'\n\tשלום \u202eelddim\x00 end\n"
+PROSE = "def scale(self, value):\n    return self.value * value  # a comment\n"
+
+
+@dataclass(frozen=True)
+class Twinscope:
+    """The command line of this checkout with a data directory and database of its own."""
+
+    data_dir: Path
+    database_url: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its processes are told."""
+        return os.environ | {
+            "TWINSCOPE_DATA_DIR": str(self.data_dir),
+            "TWINSCOPE_DATABASE_URL": self.database_url,
+            "TWINSCOPE_ANNOTATOR": "ada",
+            "COLUMNS": "200",
+        }
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """A verb as a process."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "twinscope", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **options,
+        )
+
+    def run(self, *arguments: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+        """A verb, to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "twinscope", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            text=True,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        """The site on a free port; its address."""
+        process = self.start("serve", "--port", "0", stdin=subprocess.DEVNULL)
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            match = re.search(r"http://\S+", line)
+            if match is None:
+                raise AssertionError(f"no address: {line!r} {process.communicate(timeout=10)}")
+            yield match[0].rstrip("/")
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def tiny_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a tiny pair."""
+    return write_tiny_pair(tmp_path_factory.mktemp("pairs"))
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty documents; the last is hostile."""
+    directory = tmp_path_factory.mktemp("corpus")
+    for number in range(29):
+        (directory / f"d{number:02}.txt").write_text(f"# {number}\n" + PROSE * (1 + number % 4))
+    (directory / "z <b>bold.txt").write_text(HOSTILE * 3)
+    return directory
+
+
+@pytest.fixture(scope="session", params=databases.KINDS)
+def twinscope(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_pair: Path,
+    corpus: Path,
+) -> Iterator[Twinscope]:
+    """A Twinscope with one published run of the tiny pair, on each kind of database."""
+    kind = str(request.param)
+    with databases.fresh(kind, migrated=True) as url:
+        own = Twinscope(tmp_path_factory.mktemp(f"data-{kind}"), url)
+        done = own.run("precompute", str(tiny_pair), "--corpus", str(corpus), "--workers", "1")
+        assert done.returncode == 0, done.stderr
+        yield own
+
+
+@pytest.fixture(scope="session")
+def address(twinscope: Twinscope) -> Iterator[str]:
+    """Where the site of that Twinscope answers."""
+    with twinscope.serving() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """The browser that is installed, without calls to the outside."""
+    path = needs.browser()
+    if path is None:
+        pytest.fail("no browser: apt-get install -y chromium", pytrace=False)
+    return browser_type_launch_args | {
+        "executable_path": path,
+        "args": [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+        ],
+    }

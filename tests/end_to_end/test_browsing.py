@@ -1,0 +1,101 @@
+"""A reader's way through the site, in a real browser, on both databases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+@pytest.fixture
+def reader(page: Page) -> Iterator[Page]:
+    """A page whose console must stay silent: no error, no policy violation."""
+    said: list[str] = []
+    page.on(
+        "console",
+        lambda message: said.append(message.text) if message.type in ("error", "warning") else None,
+    )
+    page.on("pageerror", lambda error: said.append(str(error)))
+    yield page
+    assert said == []
+
+
+def test_from_home_to_a_label_and_a_permalink(reader: Page, address: str) -> None:
+    reader.goto(address)
+    reader.get_by_role("link", name="All neurons").click()
+    expect(reader.get_by_role("table")).to_contain_text("L0N0")
+    reader.get_by_role("link", name="L1N3", exact=True).first.click()
+    expect(reader.get_by_role("heading", level=1)).to_have_text("L1N3")
+
+    pairing = reader.get_by_role("navigation", name="Pairing")
+    before = pairing.locator("[aria-current=page]").inner_text()
+    pairing.locator("a:not([aria-current])").first.click()
+    expect(reader).to_have_url(re.compile(r"pairing=match"))
+    assert pairing.locator("[aria-current=page]").inner_text() != before
+
+    left = reader.locator("#label-left")
+    left.get_by_role("radio", name="polysemantic").check()
+    left.get_by_role("textbox").fill("<b>two</b> things")
+    left.get_by_role("button", name=re.compile("Label")).click()
+    expect(reader.locator(".heads .left")).to_contain_text("polysemantic")
+
+    permalink = reader.get_by_role("link", name="permalink").get_attribute("href")
+    assert permalink is not None
+    assert "run=" in permalink
+    examples = reader.locator("section.band").all_inner_texts()
+    other = reader.context.new_page()
+    other.goto(address + permalink)
+    expect(other.get_by_role("heading", level=1)).to_have_text("L1N3")
+    assert other.locator("section.band").all_inner_texts() == examples
+    expect(other.locator(".heads .left")).to_contain_text("polysemantic")
+    other.goto(address + permalink.split("?")[0] + "/labels")
+    expect(other.get_by_text("<b>two</b> things").first).to_be_visible()
+
+
+def test_the_site_works_without_scripts(browser, address: str) -> None:  # type: ignore[no-untyped-def]
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/tiny-pair/0/2")
+    expect(page.get_by_role("img").first).to_be_visible()
+    right = page.locator("#label-right")
+    right.get_by_role("radio", name="unclear").check()
+    right.get_by_role("button", name=re.compile("Label")).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Labels of L0N2")
+    expect(page.locator(".right").first).to_contain_text("unclear")
+    context.close()
+
+
+def test_values_show_on_hover_and_on_focus(reader: Page, address: str) -> None:
+    reader.goto(f"{address}/tiny-pair/0/1")
+    token = reader.locator("p.tokens [data-v], p.tokens .token, p.tokens span").first
+    token.hover()
+    popover = reader.locator("[role=tooltip]:visible, [popover]:popover-open")
+    expect(popover.first).to_contain_text("post")
+
+
+def test_hostile_text_is_text(reader: Page, address: str) -> None:
+    for layer, neuron in ((0, 0), (0, 5), (1, 9)):
+        reader.goto(f"{address}/tiny-pair/{layer}/{neuron}")
+        assert reader.locator("p.tokens script, p.tokens b").count() == 0
+    assert "bold" in reader.content()
+
+
+@pytest.mark.parametrize("path", ["/", "/tiny-pair", "/tiny-pair/1/0", "/runs", "/docs"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_no_page_is_wider_than_the_screen(
+    reader: Page, address: str, path: str, width: int
+) -> None:
+    reader.set_viewport_size({"width": width, "height": 900})
+    reader.goto(address + path)
+    assert reader.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_run_page_says_what_was_done(reader: Page, address: str) -> None:
+    reader.goto(f"{address}/runs")
+    reader.locator("table a").first.click()
+    expect(reader.get_by_role("main")).to_contain_text("tiny-pair")
+    expect(reader.get_by_role("main")).to_contain_text("seed")
