@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from store import runs
 from store.engine import Engine
 from store.errors import AmbiguousRun, RunNotFound
-from tests.synthetic_run import publish_synthetic
+from tests.synthetic_run import load, publish_synthetic, synthetic
 
 
 def test_a_run_is_found_by_id_by_prefix_and_as_the_latest(engine: Engine) -> None:
@@ -26,16 +28,14 @@ def test_a_run_is_found_by_id_by_prefix_and_as_the_latest(engine: Engine) -> Non
 
 
 def test_a_prefix_that_fits_several_runs_is_refused_with_their_ids(engine: Engine) -> None:
-    published = [
-        publish_synthetic(engine, layers=1, d_mlp=3, n_top=1, n_band=1, seed=i) for i in range(17)
-    ]
-    by_digit: dict[str, list[str]] = {}
-    for run in published:
-        by_digit.setdefault(run.id[0], []).append(run.id)
-    prefix, ids = next((digit, ids) for digit, ids in by_digit.items() if len(ids) > 1)
+    made = synthetic(layers=1, d_mlp=3, n_top=1, n_band=1)
+    for digest in ("ab0" + "0" * 61, "ab1" + "0" * 61, "c" * 64):
+        load(engine, replace(made, run=replace(made.run, id=digest[:10], identity_sha256=digest)))
     with pytest.raises(AmbiguousRun) as caught:
-        runs.get_run(engine, prefix)
-    assert all(run_id in caught.value.message for run_id in ids[:5])
+        runs.get_run(engine, "ab")
+    assert "ab00000000, ab10000000" in caught.value.message
+    assert runs.get_run(engine, "ab1").id == "ab10000000"
+    assert runs.get_run(engine, "c").id == "cccccccccc"
 
 
 def test_no_such_run(engine: Engine) -> None:

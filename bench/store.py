@@ -1,0 +1,204 @@
+"""How quickly a run is loaded and read, and what a version takes on disk.
+
+    python -m bench.store                                   # SQLite, in a temporary directory
+    python -m bench.store --url postgresql://… --neurons 4096 --explorer 50000
+
+The run has the shape of the shipped pair (two sites on the right, three on the left, 64-token
+snippets, every band filled); its values are random, and so no easier to store than real ones.
+`--explorer` loads a second run of versions without examples and times the explorer's queries on it.
+The database should be empty before, and both runs are removed afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from store import examples, neurons, runs, schema
+from store.engine import open_engine
+from store.publish import loading
+from store.records import DocumentRecord, ExampleRecord, OtherValues, Site, WindowRecord
+from tests.synthetic_run import SITES_OF, SyntheticRun, synthetic
+
+LAYERS = 2
+SNIPPET = 64
+WINDOW = 128
+N_WINDOWS = 8_000
+BAND_SIZES = {
+    "top": 20,
+    "q99.9-100": 5,
+    "q99-99.9": 5,
+    "q90-99": 5,
+    "q50-90": 5,
+    "q0-50": 5,
+    "bottom": 5,
+}
+
+
+def windows_of(n_vocabulary: int, rng: np.random.Generator) -> Iterator[WindowRecord]:
+    """One window a document."""
+    for document in range(N_WINDOWS):
+        tokens = rng.integers(0, n_vocabulary, WINDOW).astype(np.int32)
+        yield WindowRecord(document, 0, tokens)
+
+
+def examples_of(n_neurons: int, rng: np.random.Generator) -> Iterator[ExampleRecord]:
+    """Examples of all bands for every version of the run."""
+    pool = rng.normal(size=200_000).astype(np.float16)
+
+    def values(sites: tuple[Site, ...]) -> dict[Site, np.ndarray]:
+        starts = rng.integers(0, len(pool) - SNIPPET, len(sites))
+        return {site: pool[s : s + SNIPPET] for site, s in zip(sites, starts, strict=True)}
+
+    own = {"left": SITES_OF["solu_ln"], "right": SITES_OF["gelu"]}
+    for side, other in (("left", "right"), ("right", "left")):
+        bands = BAND_SIZES | ({"lifted": 5} if side == "left" else {})
+        for i in range(n_neurons):
+            for band, size in bands.items():
+                for rank in range(size):
+                    yield ExampleRecord(
+                        side=side,  # type: ignore[arg-type]
+                        layer=i % LAYERS,
+                        neuron=i // LAYERS,
+                        band=band,
+                        rank=rank,
+                        document=int(rng.integers(N_WINDOWS)),
+                        window=0,
+                        position=50,
+                        activation=1.5,
+                        start=20,
+                        values=values(own[side]),
+                        same_index=OtherValues(i // LAYERS, values(own[other]), 0.5),
+                        match=OtherValues(0, values(own[other]), 0.5) if i % 2 else None,
+                    )
+
+
+def timed(name: str, start: float, rows: int | None = None) -> None:
+    """Print what took how long since `start`."""
+    took = time.perf_counter() - start
+    rate = f", {rows / took:,.0f} rows/s" if rows else ""
+    print(f"  {name:<34}{took * 1000:12,.1f} ms{rate}")
+
+
+def main() -> None:
+    """Load, read, time and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url")
+    parser.add_argument("--neurons", type=int, default=1024, help="versions a side")
+    parser.add_argument("--explorer", type=int, default=50_000, help="versions in all")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        engine = open_engine(
+            options.url or f"sqlite:///{directory}/bench.sqlite3", must_be_current=False
+        )
+        schema.upgrade(engine)
+        rng = np.random.default_rng(0)
+        made = synthetic(layers=LAYERS, d_mlp=8)
+        before = schema.describe(engine).size_bytes or 0
+        print(f"{engine.dialect.name}: {2 * options.neurons} versions with examples")
+        load_with_examples(engine, made, options.neurons, rng)
+        after = schema.describe(engine)
+        run = runs.get_run(engine, "latest")
+        print(
+            f"  database {((after.size_bytes or 0) - before) / 2**20:.1f} MiB, "
+            f"{((after.size_bytes or 0) - before) / 2 / options.neurons / 1024:.1f} KiB a version; "
+            f"packed {(run.size_bytes or 0) / 2 / options.neurons / 1024:.1f} KiB a version"
+        )
+        for _ in range(2):
+            start = time.perf_counter()
+            shown = examples.of_neuron(engine, run.id, "left", 1, 17)
+            timed("examples of a version", start, len(shown))
+            start = time.perf_counter()
+            neurons.get(engine, run.id, "left", 1, 17)
+            timed("a version", start)
+        start = time.perf_counter()
+        runs.delete_run(engine, run.id)
+        timed("remove the run", start)
+
+        explorer = synthetic(layers=LAYERS, d_mlp=8, slug="explorer", seed=1)
+        versions = list(copies(explorer, options.explorer // 2, rng))
+        start = time.perf_counter()
+        with loading(engine, explorer.run) as loader:
+            loader.vocabulary(explorer.vocabulary)
+            loader.neurons(versions)
+            run = loader.publish()
+        timed("load versions without examples", start, len(versions))
+        print(f"explorer of {len(versions):,} versions")
+        for filters, sort in (
+            ({}, None),
+            ({}, "-kurtosis"),
+            ({}, "density"),
+            ({}, "-best_correlation"),
+            ({"layer": "1", "side": "left"}, "-kurtosis"),
+            ({"kurtosis__gte": "5", "density__lte": "0.2"}, "-max"),
+            ({}, "-labels"),
+        ):
+            neurons.page(engine, run.id, filters, sort)
+            start = time.perf_counter()
+            neurons.page(engine, run.id, filters, sort, page=3)
+            timed(f"{sort} {' '.join(filters)}", start)
+        start = time.perf_counter()
+        neurons.pair_page(engine, run.id, {}, "-diff_kurtosis")
+        timed("rows=pair, -diff_kurtosis", start)
+        start = time.perf_counter()
+        neurons.random_neuron(engine, run.id, {"kurtosis__gte": "5"})
+        timed("random", start)
+        runs.delete_run(engine, run.id)
+        engine.dispose()
+
+
+def load_with_examples(
+    engine, made: SyntheticRun, n_neurons: int, rng: np.random.Generator
+) -> None:  # type: ignore[no-untyped-def]
+    """Load a run of `n_neurons` versions a side, timing each kind of record."""
+    vocabulary = [str(i).encode() for i in range(4096)]
+    with loading(engine, made.run) as loader:
+        loader.vocabulary(vocabulary)
+        start = time.perf_counter()
+        loader.documents(
+            DocumentRecord(i, "stdlib", f"package/module_{i}.py") for i in range(N_WINDOWS)
+        )
+        timed("documents", start, N_WINDOWS)
+        start = time.perf_counter()
+        loader.windows(windows_of(len(vocabulary), rng))
+        timed("windows", start, N_WINDOWS)
+        start = time.perf_counter()
+        number = loader.neurons(copies(made, n_neurons, rng))
+        timed("versions", start, number)
+        start = time.perf_counter()
+        number = loader.examples(examples_of(n_neurons, rng))
+        timed("examples (with making them)", start, number)
+        start = time.perf_counter()
+        loader.publish()
+        timed("publish", start)
+
+
+def copies(made: SyntheticRun, n_neurons: int, rng: np.random.Generator):  # type: ignore[no-untyped-def]
+    """`n_neurons` versions a side: the synthetic ones again and again, with other numbers."""
+    for side in ("left", "right"):
+        originals = [record for record in made.neurons if record.side == side and record.neuron > 2]
+        for i in range(n_neurons):
+            record = originals[i % len(originals)]
+            site = record.display_site
+            statistics = replace(
+                record.sites[site], kurtosis=float(rng.gamma(2, 4)), max=float(rng.normal())
+            )
+            yield replace(
+                record,
+                layer=i % LAYERS,
+                neuron=i // LAYERS,
+                density=float(rng.random()),
+                sites={
+                    name: replace(values, hook_point=f"blocks.{i % LAYERS}.mlp.{name}")
+                    for name, values in (record.sites | {site: statistics}).items()
+                },
+            )
+
+
+if __name__ == "__main__":
+    main()
