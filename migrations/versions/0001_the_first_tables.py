@@ -424,9 +424,17 @@ def upgrade() -> None:
             "run_key", "side", "layer", "neuron", "band", "rank", name=op.f("pk_example")
         ),
     )
+    op.create_index(
+        op.f("ix_example_run_key_document_window"),
+        "example",
+        ["run_key", "document", "window"],
+        unique=False,
+    )
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_example_run_key_document_window"), table_name="example")
+
     op.drop_table("example")
     op.drop_table("window")
     op.drop_table("partner")
