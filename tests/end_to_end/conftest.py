@@ -53,7 +53,7 @@ class Twinscope:
             **options,
         )
 
-    def run(self, *arguments: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         """A verb, to its end."""
         return subprocess.run(
             [sys.executable, "-m", "twinscope", *arguments],
