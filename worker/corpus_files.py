@@ -30,6 +30,7 @@ KINDS = (
 )
 TEST_DIRECTORIES = frozenset({"test", "tests", "idle_test"})
 NOT_SOURCE = frozenset({"site-packages", "dist-packages", "__pycache__"})
+LABEL_CHARACTERS = 300
 # Generated code and a hundred near-copies of one model: they would crowd out the rest.
 INSTALLED_EXCLUDED = ("plotly", "transformers/models")
 
@@ -117,7 +118,7 @@ def _named(spec: str) -> list[CorpusFile]:
         root = _fixed_root(path)
         pattern = path.relative_to(root).as_posix()
         found = sorted(
-            (file.relative_to(root).as_posix(), file)
+            (label(file.relative_to(root).as_posix()), file)
             for file in root.glob(pattern)
             if file.name.endswith(ENDINGS) and not file.is_dir()
         )
@@ -133,7 +134,7 @@ def _walk(root: Path, endings: tuple[str, ...], *, skip: frozenset[str]) -> list
         for name in names:
             if name.endswith(endings):
                 path = Path(directory, name)
-                found.append((path.relative_to(root).as_posix(), path))
+                found.append((label(path.relative_to(root).as_posix()), path))
     return sorted(found)
 
 
@@ -205,20 +206,24 @@ def record_of_row(
 ) -> Record | Flaw:
     """A document from a row with a column `text` or `tokens`, and perhaps `source` and `name`."""
     if isinstance(row.get("source"), str) and row["source"]:
-        source, _ = clean(row["source"])
+        source = label(row["source"])
     if isinstance(row.get("name"), str) and row["name"]:
-        name, _ = clean(row["name"])
+        name = label(row["name"])
     text, tokens = row.get("text"), row.get("tokens")
     if isinstance(text, str):
         if not text:
             return Flaw("empty", name, "no content")
         text, replaced = clean(text)
         return Record(source, name, text, None, invalid_utf8 or replaced)
-    if isinstance(tokens, list) and all(type(token) is int for token in tokens):
+    if isinstance(tokens, list) and all(_is_token(token) for token in tokens):
         if not tokens:
             return Flaw("empty", name, "no content")
         return Record(source, name, None, tokens)
     return Flaw("broken", name, "no text and no tokens")
+
+
+def _is_token(value: object) -> bool:
+    return type(value) is int and 0 <= value < 1 << 31
 
 
 def _parquet_rows(file: CorpusFile) -> Iterator[Record | Flaw]:
@@ -295,6 +300,12 @@ def _decode(content: bytes) -> tuple[str, bool]:
         return content.decode(), False
     except UnicodeDecodeError:
         return content.decode(errors="replace"), True
+
+
+def label(text: str) -> str:
+    """`text` as the name of something: valid Unicode, without NUL, and not endless."""
+    text = clean(text)[0].replace("\0", "\ufffd")
+    return text if len(text) <= LABEL_CHARACTERS else text[: LABEL_CHARACTERS - 1] + "…"
 
 
 def clean(text: str) -> tuple[str, bool]:

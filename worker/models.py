@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,8 +41,11 @@ def load_native(
 
 
 def build_native(config: dict[str, Any]) -> NativeModel:
-    """An untrained model from TransformerBridgeConfig's fields."""
-    return NativeModel(TransformerBridgeConfig(**config))
+    """An untrained model from TransformerBridgeConfig's fields, `PairError` if they make none."""
+    try:
+        return NativeModel(TransformerBridgeConfig(**config))
+    except (TypeError, ValueError, AssertionError) as error:
+        raise PairError(f"no model can be built from this config: {error}", "mend it") from error
 
 
 def _misfit(wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> str:
@@ -86,7 +88,3 @@ def _devices() -> list[str]:
     if torch.backends.mps.is_available():
         names.append("mps")
     return names
-
-
-def weights_path(directory: Path, side: str) -> Path:
-    return directory / f"{side}.safetensors"

@@ -97,6 +97,8 @@ def test_hostile_records_are_counted_and_named_and_the_rest_is_read(tmp_path: Pa
     (tmp_path / "g.jsonl.gz").write_bytes(gzip.compress(b'{"text": "whole"}\n' * 9)[:-12])
     (tmp_path / "h.parquet").write_bytes(b"PAR1 nothing")
     (tmp_path / "i.txt").write_text("x" * 300_000)
+    (tmp_path / os.fsdecode(b"j\xff.txt")).write_text("a name that is no text")
+    write_jsonl(tmp_path / "k.jsonl", [{"tokens": [2**70]}, {"text": "t", "name": "n\0" * 999}])
     corpus = open_corpus(str(tmp_path))
     found = {document.name: document.text for document in corpus.documents()}
     assert found["a.txt"] == "caf\ufffd \ufffd"
@@ -104,16 +106,18 @@ def test_hostile_records_are_counted_and_named_and_the_rest_is_read(tmp_path: Pa
     assert found["f.jsonl:1"] == "good"
     assert found["f.jsonl:6"] == "\ufffd\ufffd\ufffdx"
     assert len(found["i.txt"] or "") == 300_000
-    assert all(text and text.encode() for text in found.values())
+    assert found["j\ufffd\ufffd\ufffd.txt"] == "a name that is no text"
+    assert all(text and text.encode() and name.encode() for name, text in found.items())
+    assert all(len(name) <= 300 and "\0" not in name for name in found)
     counts = dict(corpus.problems.counts)
-    assert counts == {"invalid-utf8": 3, "empty": 2, "broken": 3, "unreadable": 4}
+    assert counts == {"invalid-utf8": 3, "empty": 2, "broken": 4, "unreadable": 4}
     assert {flaw.name for flaw in corpus.problems.listed} >= {
         "b.txt",
         "d.txt",
         "e.txt",
         "f.jsonl:2",
     }
-    assert "3 broken (f.jsonl:2, f.jsonl:4, f.jsonl:5)" in str(corpus.problems)
+    assert "4 broken (f.jsonl:2, f.jsonl:4, f.jsonl:5, …)" in str(corpus.problems)
     assert list(corpus.documents()) == sorted(corpus.documents(order_seed=1), key=lambda d: d.id)
     assert dict(corpus.problems.counts) == counts, "reading again counts nothing twice"
 

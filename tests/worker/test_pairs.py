@@ -112,6 +112,7 @@ def test_weights_are_loaded_exactly(directory: Path) -> None:
         (change_config(d_mlp=0), "d_mlp = 0"),
         (change_config(d_mlp=32), "d_mlp is 32 in left and 16 in right"),
         (change_config(act_fn="glue"), "act_fn 'glue'"),
+        (lambda d: (d / "left.json").write_text("[]"), "[left] config is no object"),
     ],
 )
 def test_each_fault_is_named(directory: Path, spoil: Callable[[Path], Any], words: str) -> None:
@@ -142,6 +143,12 @@ def test_weights_of_another_model_do_not_fit(directory: Path) -> None:
     (directory / "right.safetensors").write_bytes(b"nothing")
     with pytest.raises(PairError, match="cannot be read"):
         load_native(load_pair(directory).right)
+
+
+def test_a_config_that_makes_no_model_is_a_fault(directory: Path) -> None:
+    change_config(normalization_type="LN", colour="blue")(directory)
+    with pytest.raises(PairError, match="no model can be built"):
+        load_native(load_pair(directory).left)
 
 
 def test_a_tokenizer_that_does_not_fit_is_named_with_the_vocabulary(directory: Path) -> None:

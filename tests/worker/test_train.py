@@ -216,14 +216,14 @@ def test_a_run_that_is_interrupted_stops_its_processes_and_goes_on_with_resume(
     command += ["--d_vocab", "300", "--batch", "8", "--tokens"]
     process = subprocess.Popen([*command, "500000000"], start_new_session=True)
     work = out / ".train"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300  # three imports of TransformerLens, on a busy machine
     reports = [work / f"{side}.progress.json" for side in ("left", "right")]
     while not all(report.exists() for report in reports):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=120) == 130
     while is_group_alive(process.pid):
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -16,7 +16,7 @@ import torch
 from tokenizers import Tokenizer
 
 from worker.corpus import open_corpus
-from worker.errors import UsageError
+from worker.errors import TrainError, UsageError
 from worker.models import resolve_device
 from worker.pairs import check_slug
 from worker.tokenizer import END_OF_TEXT, load_tokenizer, train_tokenizer
@@ -60,8 +60,11 @@ def run(
         open_corpus(corpus)  # a fault in a corpus shows before anything is written
     if tokenizer is not None:
         load_tokenizer(tokenizer, END_OF_TEXT, settings.d_vocab)
-    work.directory.mkdir(parents=True, exist_ok=True)
-    settings.save(work.settings)
+    try:
+        work.directory.mkdir(parents=True, exist_ok=True)
+        settings.save(work.settings)
+    except OSError as error:
+        raise TrainError(f"{out} cannot be written: {error}", "name another directory") from error
     with Progress() as progress:
         _prepare(settings, work, tokenizer, progress)
         at_once = processes or os.cpu_count() or 1
@@ -71,10 +74,12 @@ def run(
             _train_in_turn(settings, work, chosen, progress.show)
         progress.say("Measuring the loss on held-out text")
         training = write_pair(work, out, chosen)
-    for side, loss in training["losses"].items():
-        progress.say(
-            f"{side}: {loss['nats_per_token']} nats a token, {loss['bits_per_byte']} bits a byte"
-        )
+        for side, loss in training["losses"].items():
+            nats, bits = loss["nats_per_token"], loss["bits_per_byte"]
+            measured = (
+                f"{nats} nats a token, {bits} bits a byte" if nats else "nothing was held out"
+            )
+            progress.say(f"{side}: {measured}")
     shutil.rmtree(work.directory)
 
 
@@ -95,9 +100,9 @@ def _prepare(
     settings: TrainSettings, work: WorkFiles, given: Path | None, progress: Progress
 ) -> None:
     """Tokenizer, training windows and held-out windows, each unless it is there already."""
-    if given is not None:
+    if given is not None and not work.tokenizer.is_file():
         shutil.copyfile(given, work.tokenizer)
-    elif not work.tokenizer.is_file():
+    if not work.tokenizer.is_file():
         progress.say("Training the tokenizer")
         corpora = [open_corpus(spec) for spec in settings.corpora]
         trained = train_tokenizer(

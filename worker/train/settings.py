@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from worker.errors import UsageError
+from worker.errors import TrainError, UsageError
 from worker.pairs import ACT_FNS
 
 
@@ -82,10 +82,14 @@ class TrainSettings:
 
     @classmethod
     def load(cls, path: Path) -> TrainSettings:
-        fields = json.loads(path.read_text("utf-8"))
-        return cls(
-            **fields | {"corpora": tuple(fields["corpora"]), "betas": tuple(fields["betas"])}
-        )
+        try:
+            fields = json.loads(path.read_text("utf-8"))
+            tuples = {name: tuple(fields[name]) for name in ("corpora", "betas")}
+            return cls(**fields | tuples)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TrainError(
+                f"the run's settings in {path} cannot be read: {error}", "start the run anew"
+            ) from error
 
 
 @dataclass(frozen=True)
