@@ -98,7 +98,7 @@ def _training(
     one = next(iter(totals.values()))
     return {
         "corpus": list(settings.corpora),
-        "tokens": min(seen.values()),
+        "tokens": min(seen["left"], seen["right"]),
         "tokens_available": windows.n_tokens,
         "seed": settings.seed,
         "date": datetime.now(UTC).date().isoformat(),
