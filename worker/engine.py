@@ -10,6 +10,7 @@ in any order; a job's own state travels through what `finish` leaves (a file, a 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -53,6 +54,7 @@ class Engine(Protocol):
     """Runs one job after another, on models that stay loaded."""
 
     workers: int
+    cpu_seconds: float  # of all workers in the last job that was finished
 
     def __enter__(self) -> Self: ...
 
@@ -77,6 +79,7 @@ class InProcess:
     """One worker: this process. For a GPU, and wherever one core is all there is."""
 
     workers = 1
+    cpu_seconds = 0.0
 
     def __init__(self, versions: Mapping[str, Version], device: str) -> None:
         self._versions = versions
@@ -100,6 +103,7 @@ class InProcess:
     def run(self, job: Job, tasks: Iterable[Any], stamp: Stamp | None = None) -> Iterator[Any]:
         if self._models is None:
             self._models = load_models(self._versions, self._device)
+        began = time.process_time()
         work = job.open(self._models)
         with deferred_interrupt() as check:
             try:
@@ -111,5 +115,6 @@ class InProcess:
                 work.finish()
                 raise
             last = work.finish()
+        self.cpu_seconds = time.process_time() - began
         if last is not None:
             yield last

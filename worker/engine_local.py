@@ -13,6 +13,7 @@ import os
 import queue
 import signal
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -47,6 +48,7 @@ class Processes:
 
     def __init__(self, versions: Mapping[str, Version], device: str, workers: int) -> None:
         self.workers = workers
+        self.cpu_seconds = 0.0
         self._setup = (dict(versions), device)
         self._running: list[_Process] = []
 
@@ -75,6 +77,7 @@ class Processes:
         drained = False
         for process in self._running:
             process.begin(job)
+        self.cpu_seconds = 0.0
         with deferred_interrupt() as check:
             while True:
                 self._hand_out(waiting, stamp)
@@ -88,6 +91,7 @@ class Processes:
                     for process in self._running:
                         process.finish_when_done()
                     if all(process.is_finished for process in self._running):
+                        self.cpu_seconds = sum(process.cpu_seconds for process in self._running)
                         break
                 may_rest = drained or len(waiting) >= _AHEAD
                 yield from self._collect(0.2 if may_rest else 0.0)
@@ -144,6 +148,7 @@ class _Process:
         theirs.close()
         self.tasks: deque[str] = deque()
         self.is_finished = False
+        self.cpu_seconds = 0.0
         self._asked = False
 
     @property
@@ -186,6 +191,7 @@ class _Process:
         if kind == "finished":
             self.tasks.clear()
             self.is_finished = True
+            result, self.cpu_seconds = result
         else:
             self.tasks.popleft()
         return result
@@ -221,6 +227,7 @@ def _serve(connection: Connection, versions: dict[str, Version], device: str) ->
     inbox: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, inbox), daemon=True).start()
     work: Work | None = None
+    began = 0.0
     try:
         models = load_models(versions, device)
         while True:
@@ -228,13 +235,15 @@ def _serve(connection: Connection, versions: dict[str, Version], device: str) ->
             if kind == "stop":
                 return
             if kind == "job":
+                began = time.process_time()
                 work = rest[0].open(models)
                 continue
             assert work is not None
             if kind == "task":
                 connection.send(("done", work.handle(rest[0])))
             else:
-                connection.send(("finished", work.finish()))
+                last = work.finish()
+                connection.send(("finished", (last, time.process_time() - began)))
     except BrokenPipeError:
         os._exit(1)
     except WorkerError as error:

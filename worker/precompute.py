@@ -26,6 +26,7 @@ from store.engine import data_dir, open_engine
 from store.errors import AlreadyPublished, RunNotFound, StoreError
 from store.records import RunRecord
 from worker import steps
+from worker.engine import Engine
 from worker.errors import WorkerError
 from worker.pairs import Pair
 from worker.plan import Plan, make_plan
@@ -98,8 +99,8 @@ def _compute(
     reporter: Reporter,
     flush_seconds: float,
 ) -> RunRecord:
-    watch = _Watch()
     with plan.engine() as engine:
+        watch = _Watch(engine)
         found = steps.statistics_pass(plan, engine, directory, reporter, flush_seconds)
         watch.lap("statistics")
         sample = steps.finish_sample(plan, found.merged, directory)
@@ -171,17 +172,21 @@ def _site(database: Database, plan: Plan) -> Iterator[Site]:
 
 
 class _Watch:
-    """Seconds of each step."""
+    """Seconds of each step, and the workers' processor time where they had a part in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.started_at = datetime.now(UTC)
         self.seconds: dict[str, float] = {}
+        self.cpu_seconds: dict[str, float] = {}
+        self._engine = engine
         self._last = time.monotonic()
 
     def lap(self, name: str) -> None:
         now = time.monotonic()
         self.seconds[name] = round(now - self._last, 2)
         self._last = now
+        if name != "sample":
+            self.cpu_seconds[name] = round(self._engine.cpu_seconds, 2)
 
 
 def _provenance(
@@ -191,9 +196,10 @@ def _provenance(
     return {
         "started_at": watch.started_at.isoformat(timespec="seconds"),
         "seconds": watch.seconds,
-        "worker_seconds": {
-            "forward": round(tally.forward, 2),
-            "statistics": round(tally.statistics, 2),
+        "cpu_seconds": {
+            **watch.cpu_seconds,
+            "statistics: forward": round(tally.forward, 2),
+            "statistics: accumulators": round(tally.statistics, 2),
         },
         "device": _device_name(plan.device),
         "workers": plan.workers,

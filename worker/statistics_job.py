@@ -26,7 +26,10 @@ FLUSH_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class ShardDone:
-    """A shard was taken in; `partial` is set when the worker also wrote what it has."""
+    """A shard was taken in; `partial` is set when the worker also wrote what it has.
+
+    Seconds are of the processor, so that a busy machine does not count.
+    """
 
     n_tokens: int
     forward_seconds: float
@@ -59,7 +62,7 @@ class StatisticsWork:
 
     def handle(self, shard: Shard) -> ShardDone:
         """Both models on a shard's windows."""
-        began = time.perf_counter()
+        began = time.process_time()
         part = self._part = self._part or _Part.begin(self._job.store)
         part.threshold = min(part.threshold, shard.threshold)
         spool = part.spool
@@ -67,10 +70,10 @@ class StatisticsWork:
 
         def take(side: Side, layer: int, batch: LayerBatch) -> None:
             nonlocal taken
-            start = time.perf_counter()
+            start = time.process_time()
             part.statistics.update(side, layer, batch)
             spool.take(side, layer, batch)
-            taken += time.perf_counter() - start
+            taken += time.process_time() - start
 
         for windows in batches(shard.windows, self._job.batch_windows):
             rows = Rows.of(windows)
@@ -83,7 +86,7 @@ class StatisticsWork:
         partial, shards = None, frozenset[int]()
         if due or len(spool) > self._job.store.settings.sample_size:
             partial, shards = self._write(part)
-        total = time.perf_counter() - began
+        total = time.process_time() - began
         return ShardDone(shard.windows.unmasked, total - taken, taken, partial, shards)
 
     def finish(self) -> ShardDone | None:

@@ -37,7 +37,7 @@ class MismatchError(WorkerError):
 
 @dataclass
 class Tally:
-    """Where the workers' time went, in seconds of all workers together."""
+    """Where the workers' processor time went, in seconds of all workers together."""
 
     forward: float = 0.0
     statistics: float = 0.0

@@ -155,7 +155,8 @@ def test_activations_that_are_not_finite_are_named(broken: float) -> None:
             PLAIN,
             [
                 LayerBatch(
-                    one.sites | {"post": one.sites["post"].masked_fill(torch.rand(4, 7, 5) < 2, broken)},
+                    one.sites
+                    | {"post": one.sites["post"].masked_fill(torch.rand(4, 7, 5) < 2, broken)},
                     one.rows,
                 )
                 for one in [batch(0)]
@@ -182,7 +183,10 @@ def test_extremes_equal_a_sort_of_all_tokens(layout: SideLayout, kind: type[Laye
                     expected.append((-sign * value, key))
             ranks = range(len(expected))
             of = found[band]
-            keys = [(of.document[neuron, r], of.window[neuron, r], of.position[neuron, r]) for r in ranks]
+            keys = [
+                (of.document[neuron, r], of.window[neuron, r], of.position[neuron, r])
+                for r in ranks
+            ]
             assert keys == [key for _, key in expected]
             assert [sign * of.key[neuron, r] for r in ranks] == [value for value, _ in expected]
             assert (of.document[neuron, len(expected) :] == -1).all()

@@ -80,9 +80,7 @@ def test_records_equal_plain_loops(found: Correspondence, side: str) -> None:
 def test_the_assignment_is_the_best_of_all(found: Correspondence) -> None:
     left, right = activations()
     rho = [[-1.0 if v is None else v for v in row] for row in plain_matrix(left, right)]
-    best = max(
-        itertools.permutations(range(N)), key=lambda p: sum(rho[i][p[i]] for i in range(N))
-    )
+    best = max(itertools.permutations(range(N)), key=lambda p: sum(rho[i][p[i]] for i in range(N)))
     for i, record in enumerate(found.left):
         if record.assigned_neuron is not None:
             assert record.assigned_neuron == best[i]

@@ -13,7 +13,15 @@ from worker.accumulators import LayerBatch
 from worker.accumulators.accumulator import Rows
 from worker.hashing import token_hashes
 from worker.layout import Layout, SideLayout
-from worker.sample import EVERY_HASH, Sample, SamplePart, Spool, Threshold, open_sample, write_sample
+from worker.sample import (
+    EVERY_HASH,
+    Sample,
+    SamplePart,
+    Spool,
+    Threshold,
+    open_sample,
+    write_sample,
+)
 from worker.windows import TokenWindows
 
 LAYOUT = Layout((SideLayout("left", 2, 3, True), SideLayout("right", 2, 3, False)))
@@ -88,7 +96,9 @@ def expected_keys(documents: range) -> list[tuple[int, int, int]]:
 
 
 @pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize("parts", [[[*range(12)]], [[11, 3, 5], [], [*range(3)], [4, *range(6, 11)]]])
+@pytest.mark.parametrize(
+    "parts", [[[*range(12)]], [[11, 3, 5], [], [*range(3)], [4, *range(6, 11)]]]
+)
 def test_it_is_the_tokens_of_lowest_hash(
     tmp_path: Path, parts: list[list[int]], known: bool
 ) -> None:

@@ -1,7 +1,7 @@
 """A tiny pair with random weights, made in the process, and a corpus for it.
 
-    pair = make_pair(tmp_path / "tiny-pair")
-    corpus = make_corpus(tmp_path / "texts")
+pair = make_pair(tmp_path / "tiny-pair")
+corpus = make_corpus(tmp_path / "texts")
 """
 
 from __future__ import annotations
@@ -28,7 +28,24 @@ SHAPE = {
     "normalization_type": "LN",
 }
 SIDES = {"left": "solu_ln", "right": "gelu", "control": "solu"}
-WORDS = "def class return self import for while x y count total name value path None True".split()
+WORDS = [
+    "def",
+    "class",
+    "return",
+    "self",
+    "import",
+    "for",
+    "while",
+    "x",
+    "y",
+    "count",
+    "total",
+    "name",
+    "value",
+    "path",
+    "None",
+    "True",
+]
 #: A neuron of each side's layer 0 that is dead: weights and bias of its `pre` are zero.
 DEAD = 5
 

@@ -1,0 +1,50 @@
+"""All that a run has published, as plain values that can be compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from store import examples, neurons, runs
+from store.engine import Engine
+from store.records import NeuronRecord, RunRecord, ShownExample
+
+
+def versions(engine: Engine, run: RunRecord) -> list[tuple[NeuronRecord, list[ShownExample]]]:
+    """Every version with its examples."""
+    found = []
+    for side, model in (("left", run.pair.left), ("right", run.pair.right)):
+        if model is None:
+            continue
+        for layer in range(model.n_layers):
+            for neuron in range(model.d_mlp):
+                record = neurons.get(engine, run.id, side, layer, neuron)
+                assert record is not None
+                found.append((record, examples.of_neuron(engine, run.id, side, layer, neuron)))
+    return found
+
+
+def everything(engine: Engine, run: RunRecord) -> dict[str, Any]:
+    """The run's numbers, arrays as lists. Float sums are rounded to nine digits."""
+    return {
+        "counts": (run.n_documents, run.n_windows, run.n_tokens),
+        "layers": [plain(layer) for layer in runs.layers(engine, run.id)],
+        "losses": [plain(loss) for loss in runs.losses(engine, run.id)],
+        "versions": [plain(version) for version in versions(engine, run)],
+    }
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses and arrays as dicts and lists, floats to nine significant digits."""
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return float(f"{value:.9g}")
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    return value
