@@ -1,0 +1,35 @@
+"""How much evidence is gathered, and on which part of the corpus. Part of a run's identity."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+#: Bumped whenever the same input would give other numbers.
+EFFECTS_VERSION = 1
+
+
+@dataclass(frozen=True)
+class EffectSettings:
+    """Sizes of the effects part of the evidence stage (docs/evidence.md, "Effect").
+
+    Evidence windows are drawn until `tokens` unmasked tokens are reached; each smaller number
+    takes the first of them by hash, so the sets are nested. `samples` is S of the effect mass.
+    Exact ablation splits each version's tokens at its headline quantile: the many below are
+    measured on `last_low` tokens (last layer) and `early_low` (each earlier layer), the few above
+    on `tokens` and `early_high`. `early_neurons` limits how many neurons of an earlier layer are
+    measured exactly (None: all); those of lowest hash are taken.
+    """
+
+    tokens: int = 100_000
+    samples: int = 4
+    last_low: int = 16_384
+    early_low: int = 4_096
+    early_high: int = 32_768
+    early_neurons: int | None = None
+    panel: int = 16_384
+    resamples: int = 400
+    loss_tokens: int = 100_000
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
