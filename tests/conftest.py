@@ -37,8 +37,8 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 def pytest_sessionfinish() -> None:
-    """Leave nothing on a Postgres that was only lent."""
-    databases.drop_template()
+    """Leave nothing behind: not on the disk, not on a Postgres that was only lent."""
+    databases.drop_templates()
 
 
 def _fresh(kind: str, *, migrated: bool) -> Iterator[str]:

@@ -16,7 +16,6 @@ and removes its directory.
 
 from __future__ import annotations
 
-import atexit
 import fcntl
 import importlib.util
 import json
@@ -89,17 +88,17 @@ def _server() -> str | NoPostgres:
         return fault
 
 
-def drop_template() -> None:
-    """Remove what this process left on a server that is not the tests' own."""
-    if _postgres_template.cache_info().currsize and os.environ.get(URL_VARIABLE):
+def drop_templates() -> None:
+    """Remove what this process keeps to copy from; a test run ends with it."""
+    if _sqlite_template.cache_info().currsize:
+        shutil.rmtree(_sqlite_template().parent, ignore_errors=True)
+    if _postgres_template.cache_info().currsize:
         _on_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", _postgres_template())
 
 
 @cache
 def _sqlite_template() -> Path:
-    directory = tempfile.mkdtemp(prefix="twinscope-test-template-")
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    path = Path(directory) / "template.sqlite3"
+    path = Path(tempfile.mkdtemp(prefix="twinscope-test-template-")) / "template.sqlite3"
     _migrate(f"sqlite:///{path}")
     return path
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,7 @@ def load(engine: Engine, made: SyntheticRun) -> RunRecord:
         return loader.publish()
 
 
+@cache
 def synthetic(
     *,
     layers: int = 2,
@@ -135,7 +137,10 @@ def synthetic(
     n_band: int = 5,
     acts: tuple[str, str] = ("solu_ln", "gelu"),
 ) -> SyntheticRun:
-    """All records of a run; the same arguments give the same run. `d_mlp` is at least 3."""
+    """All records of a run; the same arguments give the same one. `d_mlp` is at least 3.
+
+    It is made once for all tests of a process: change copies (`dataclasses.replace`), never arrays.
+    """
     rng = np.random.default_rng(seed)
     vocabulary = [bytes([byte]) for byte in range(256)] + [word.encode() for word in _WORDS]
     documents = _documents(n_documents)
