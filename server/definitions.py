@@ -103,6 +103,14 @@ DEFINITIONS: dict[str, Definition] = {
         "Bottom: the five most negative.",
         source="2",
     ),
+    "colour": Definition(
+        "colours of tokens",
+        "",
+        "Green above zero, purple below; the depth follows the square root of the activation, so "
+        "that weak ones can be seen. Where both columns show the same site they share one scale. "
+        "SoLU's mid and GeLU's post have no common unit (mid is a product with a softmax and can "
+        "be a hundred times smaller), so there each colour is a share of the version's largest.",
+    ),
     "lifted": Definition(
         "lifted",
         "",

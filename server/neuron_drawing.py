@@ -1,15 +1,14 @@
 """The side by side as it is drawn: figures, heat maps and summaries made from a `NeuronPage`.
 
-    drawn = draw(page)      drawn.sides["left"].histogram, drawn.bands, drawn.scale
+    drawn = draw(page)      drawn.sides["left"].histogram, drawn.bands, drawn.scales
 
 Nothing here is part of the JSON: every number drawn is in the page object already. Both versions
-share the axes of their histograms and the scale of their colours.
+share the axes of their histograms and, where they show the same site, the scale of their colours.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -18,7 +17,7 @@ from server.activation_names import activation_name
 from server.figures.correspondence import correspondence
 from server.figures.histogram import Curve, Marker, histogram, shared_axes
 from server.pages.neuron import BandView, ExampleView, NeuronPage, SiteName, VersionView
-from server.token_text import heat_map, level_bounds, levels, token_markup, value_attributes
+from server.token_text import heat_map, levels, token_markup, value_attributes
 from store.histogram_edges import N_BINS, bin_index
 from store.records import BANDS, SITES
 
@@ -84,15 +83,16 @@ class DrawnSide:
 
 @dataclass(frozen=True)
 class Drawing:
-    """`scale` is the activation of the deepest colour, `bounds` the least of levels 1 … 8.
+    """`scales` has the activation of the deepest colour of each side, None: no colours.
 
-    `sites` are those that any version has, in order.
+    `one_scale` says that it is one for both, since both show the same site; `sites` are those that
+    any version has, in order.
     """
 
     sides: dict[str, DrawnSide]
     bands: tuple[BandRow, ...]
-    scale: float | None
-    bounds: tuple[float, ...]
+    scales: dict[str, float | None]
+    one_scale: bool
     sites: tuple[str, ...]
 
 
@@ -103,34 +103,41 @@ def draw(page: NeuronPage) -> Drawing:
         for side, version in (("left", page.versions.left), ("right", page.versions.right))
         if version is not None
     }
-    scale = _colour_scale(versions.values())
+    scales = _colour_scales(versions)
     return Drawing(
         sides=_draw_sides(versions),
-        bands=_draw_bands(versions, scale),
-        scale=scale,
-        bounds=tuple(level_bounds(scale)) if scale else (),
+        bands=_draw_bands(versions, scales),
+        scales=scales,
+        one_scale=len({version.shown_site for version in versions.values()}) == 1,
         sites=tuple(
             site for site in SITES if any(site in version.sites for version in versions.values())
         ),
     )
 
 
-def _colour_scale(versions: Iterable[VersionView]) -> float | None:
-    """The largest magnitude of the shown sites of all versions; None where all are constant."""
-    largest = 0.0
-    for version in versions:
+def _colour_scales(versions: dict[str, VersionView]) -> dict[str, float | None]:
+    """The activation of the deepest colour of each side; None where the shown site is constant.
+
+    The largest magnitude of the shown site. Both sides share the larger one where they show the
+    same site; where they do not (SoLU's mid beside GeLU's post) activations have no common unit,
+    and a colour is a share of the version's own largest.
+    """
+    scales: dict[str, float | None] = {}
+    for side, version in versions.items():
         site = version.sites[version.shown_site]
-        if not site.std:
-            continue
-        largest = max(largest, abs(site.min or 0.0), abs(site.max or 0.0))
-    return largest or None
+        scales[side] = max(abs(site.min or 0.0), abs(site.max or 0.0)) if site.std else None
+    if len({version.shown_site for version in versions.values()}) == 1:
+        largest = max((scale for scale in scales.values() if scale), default=None)
+        return dict.fromkeys(scales, largest)
+    return scales
 
 
 def _draw_sides(versions: dict[str, VersionView]) -> dict[str, DrawnSide]:
     counts = [
         site.histogram.counts for version in versions.values() for site in version.sites.values()
     ]
-    axis, counts_axis = shared_axes(counts)
+    spreads = (version.sites[version.display_site].std for version in versions.values())
+    axis, counts_axis = shared_axes(counts, min((std for std in spreads if std), default=None))
     drawn = {}
     for side, version in versions.items():
         top = [example.activation for example in version.examples if example.band == "top"]
@@ -187,13 +194,15 @@ def _n_as_high(version: VersionView, lowest_top: float | None) -> int | None:
     return sum(counts[int(bin_index([lowest_top])[0]) :])
 
 
-def _draw_bands(versions: dict[str, VersionView], scale: float | None) -> tuple[BandRow, ...]:
+def _draw_bands(
+    versions: dict[str, VersionView], scales: dict[str, float | None]
+) -> tuple[BandRow, ...]:
     rows = []
     for key in BANDS:
         sides: dict[str, DrawnBand | None] = {}
         for side, version in versions.items():
             band = next((band for band in version.bands if band.key == key), None)
-            sides[side] = None if band is None else _draw_band(version, band, versions, scale)
+            sides[side] = None if band is None else _draw_band(version, band, versions, scales)
         drawn = [band for band in sides.values() if band is not None]
         if drawn:
             rows.append(
@@ -213,15 +222,18 @@ def _anchor(key: str) -> str:
 
 
 def _draw_band(
-    version: VersionView, band: BandView, versions: dict[str, VersionView], scale: float | None
+    version: VersionView,
+    band: BandView,
+    versions: dict[str, VersionView],
+    scales: dict[str, float | None],
 ) -> DrawnBand:
     examples = [version.examples[n] for n in band.examples]
-    chips, omitted = _chips(version, examples, scale)
+    chips, omitted = _chips(version, examples, scales[version.side])
     low, high = _quantiles(band.key)
     return DrawnBand(
         band=band,
         share=None if low is None or high is None else high - low,
-        examples=tuple(_draw_example(version, example, versions, scale) for example in examples),
+        examples=tuple(_draw_example(version, example, versions, scales) for example in examples),
         chips=chips,
         omitted_chips=omitted,
     )
@@ -239,12 +251,13 @@ def _draw_example(
     version: VersionView,
     example: ExampleView,
     versions: dict[str, VersionView],
-    scale: float | None,
+    scales: dict[str, float | None],
 ) -> DrawnExample:
     other = example.other
     theirs: SiteName | None = None
+    opposite = "right" if version.side == "left" else "left"
     if other is not None:
-        column = versions.get("right" if version.side == "left" else "left")
+        column = versions.get(opposite)
         theirs = column.shown_site if column is not None else other.display_site
         if theirs not in other.values:
             theirs = other.display_site
@@ -255,9 +268,10 @@ def _draw_example(
             example.pieces,
             focus=example.focus,
             own=example.values[version.shown_site],
-            scale=scale,
+            scale=scales[version.side],
             masked=1 if example.position == example.focus else 0,
             other=other.values[theirs] if other is not None and theirs is not None else None,
+            other_scale=scales.get(opposite),
         ),
         attributes=value_attributes(example.values, other.values if other is not None else None),
         silent=example.band == "top"

@@ -17,7 +17,7 @@ root keeps weak activations visible, and a scale shared by both versions keeps c
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -50,11 +50,6 @@ def levels(values: npt.ArrayLike, scale: float | None) -> list[int]:
     magnitude = np.sqrt(np.minimum(np.abs(np.nan_to_num(array)) / scale, 1.0)) * LEVELS
     found: list[int] = (np.sign(array) * np.rint(magnitude)).astype(int).tolist()
     return found
-
-
-def level_bounds(scale: float) -> list[float]:
-    """The smallest |activation| of each level 1 … 8, for a legend: ((k − ½) / 8)²·scale."""
-    return [((level - 0.5) / LEVELS) ** 2 * scale for level in range(1, LEVELS + 1)]
 
 
 def token_string(token: bytes) -> str:
@@ -98,13 +93,18 @@ def _markup_of_text(text: str) -> str:
             spaces += 1
             continue
         if spaces:
-            pieces.append(f"<i>{' ' * spaces}</i>")
+            pieces.append(_spaces(spaces))
             spaces = 0
         shown = _visible(character)
         pieces.append(f"<b>{escape(shown)}</b>" if shown != character else str(escape(character)))
     if spaces:
-        pieces.append(f"<i>{' ' * spaces}</i>")
+        pieces.append(_spaces(spaces))
     return "".join(pieces).replace("</b><b>", "")
+
+
+def _spaces(number: int) -> str:
+    """Spaces, dotted by the style sheet; indentation (three and more) is set narrow."""
+    return f"<i{' class=w' if number > 2 else ''}>{' ' * number}</i>"
 
 
 @lru_cache(maxsize=65536)
@@ -187,16 +187,12 @@ def heat_map(
 ) -> Markup:
     """The spans of a snippet: own activation as ground, the other version's as a bar beneath.
 
-    One span a token, classes only. `own` and `other` are [len(tokens)]; `other_scale` defaults to
-    `scale`, so that both versions are coloured alike. The first `masked` tokens (BOS) are part of
+    One span a token, classes only. `own` and `other` are [len(tokens)], each with its own scale
+    (None: no colour). The first `masked` tokens (BOS) are part of
     no statistic and stay without colour.
     """
     own_levels = levels(own, scale)
-    other_levels = (
-        [0] * len(tokens)
-        if other is None
-        else levels(other, scale if other_scale is None else other_scale)
-    )
+    other_levels = [0] * len(tokens) if other is None else levels(other, other_scale)
     spans: list[str] = []
     for n, (text, mine, theirs) in enumerate(
         zip(snippet_markup(tokens), own_levels, other_levels, strict=True)
@@ -220,18 +216,22 @@ def heat_map(
 
 
 def value_attributes(
-    own: Mapping[Site, Iterable[float]], other: Mapping[Site, Iterable[float]] | None = None
+    own: Mapping[Site, Sequence[float]], other: Mapping[Site, Sequence[float]] | None = None
 ) -> Markup:
-    """` data-pre="0.1 2.5" … data-other-post="…"`: what a token's popover reads, a list a site."""
-    parts = [f' data-{escape(site)}="{_numbers(values)}"' for site, values in own.items()]
+    """` data-pre="0.01 37 -4 …" … data-other-post="…"`: what a token's popover reads.
+
+    The first number is a step, a power of ten between 1/100 and 1/1000 of the largest magnitude of
+    the row; the others are the values in steps. It halves what a page weighs.
+    """
+    parts = [f' data-{escape(site)}="{_in_steps(values)}"' for site, values in own.items()]
     for site, values in (other or {}).items():
-        parts.append(f' data-other-{escape(site)}="{_numbers(values)}"')
+        parts.append(f' data-other-{escape(site)}="{_in_steps(values)}"')
     return Markup("".join(parts))
 
 
-def _numbers(values: Iterable[float]) -> str:
-    """Space-joined numbers of three digits, two below 0.01, and 0 below 5e-5."""
-    return " ".join(
-        "0" if -5e-5 < value < 5e-5 else f"{value:.2g}" if -1e-2 < value < 1e-2 else f"{value:.3g}"
-        for value in np.asarray(values, dtype=np.float64).tolist()
-    )
+def _in_steps(values: Sequence[float]) -> str:
+    array = np.nan_to_num(np.asarray(values, dtype=np.float64))
+    largest = float(np.abs(array).max(initial=0.0))
+    step = 10.0 ** np.floor(np.log10(largest / 100)) if largest > 0 else 1.0
+    steps = np.rint(array / step).astype(np.int64).tolist()
+    return f"{step:g} {' '.join(map(str, steps))}"

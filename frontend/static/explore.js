@@ -25,16 +25,20 @@ function loadPage() {
 
 // The horizontal axis is the server's (server/figures/axes.py): Plotly has no symmetric log, so a
 // value is placed by hand, linear in eight cells up to the threshold, then eight to a power of two.
-const POWERS_SHOWN = 7;
+const FEWEST_POWERS = 6;
+const MOST_POWERS = 13;
 const CELLS = 8;
-const TICKS = [0, 1, -1, 10, -10, 100, -100, 0.1, -0.1, 0.01, -0.01];
+const TICKS = [0, 1, -1, 10, -10, 100, -100, 0.1, -0.1, 0.01, -0.01, 0.001, -0.001];
 
 function axisOf(versions) {
   let largest = 2 ** -12;
   for (const version of versions) {
     for (const site of Object.values(version.sites)) largest = Math.max(largest, Math.abs(site.min ?? 0), Math.abs(site.max ?? 0));
   }
-  const threshold = 2 ** (Math.ceil(Math.log2(largest)) - POWERS_SHOWN);
+  const exponent = Math.ceil(Math.log2(largest));
+  const spreads = versions.map((version) => version.sites[version.display_site].std).filter(Boolean);
+  const wanted = spreads.length ? Math.floor(Math.log2(Math.min(...spreads))) : exponent - FEWEST_POWERS;
+  const threshold = 2 ** Math.max(Math.min(Math.max(wanted, exponent - MOST_POWERS), exponent - FEWEST_POWERS), -13);
   const place = (value) => {
     const size = Math.abs(value) / threshold;
     const octave = size < 1 ? 0 : Math.floor(Math.log2(size));

@@ -15,6 +15,15 @@ function cell(kind, text) {
   return made;
 }
 
+// "0.01 37 -4": a step, then each token's value in steps.
+function valueOf(values, index) {
+  const [step, ...steps] = values.split(" ").map(Number);
+  const decimals = Math.max(0, Math.round(-Math.log10(step)));
+  const value = steps[index] * step;
+  const text = decimals > 6 ? value.toExponential(1) : value.toFixed(decimals);
+  return text.replace("-", "−");
+}
+
 function fill(line, index) {
   const token = line.children[index];
   const version = line.closest(".cell");
@@ -31,7 +40,7 @@ function fill(line, index) {
     row.append(cell("th", names[who]));
     for (const site of sites) {
       const values = line.getAttribute(`data-${prefix}${site}`);
-      row.append(cell("td", values === null ? "" : values.split(" ")[index].replace("-", "−")));
+      row.append(cell("td", values === null ? "" : valueOf(values, index)));
     }
     table.append(row);
   }

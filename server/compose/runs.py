@@ -221,6 +221,11 @@ def corpus_problems(provenance: dict[str, Any]) -> tuple[str, ...]:
     problems = provenance.get("problems") or provenance.get("corpus_problems") or ()
     if isinstance(problems, str):
         return (problems,)
+    if isinstance(problems, dict) and isinstance(problems.get("counts"), dict):
+        counted = ", ".join(f"{number} {kind}" for kind, number in problems["counts"].items())
+        listed = problems.get("listed") or ()
+        named = tuple(f"{one['name']}: {one['detail']} ({one['kind']})" for one in listed)
+        return (counted, *named) if counted else named
     if isinstance(problems, dict):
         return tuple(f"{name}: {value}" for name, value in problems.items())
     return tuple(str(problem) for problem in problems)

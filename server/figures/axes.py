@@ -24,7 +24,7 @@ from store.histogram_edges import (
     N_SIDE,
 )
 
-POWERS_SHOWN = 7
+FEWEST_POWERS, MOST_POWERS = 6, 13
 """Powers of two between the linear part and the largest magnitude that the axis holds."""
 
 Counts = npt.NDArray[np.int64]
@@ -126,20 +126,25 @@ def _cell_of_bin(power: int) -> npt.NDArray[np.int64]:
     return signed.astype(np.int64)
 
 
-def activation_axis(histograms: Iterable[Sequence[int] | Counts]) -> ActivationAxis:
+def activation_axis(
+    histograms: Iterable[Sequence[int] | Counts], finest: float | None = None
+) -> ActivationAxis:
     """The axis that holds all the given histograms (387 counts each), with a cell to spare.
 
-    Without a single count it spans −1 to 1.
+    Its linear part ends at `finest`, the smallest standard deviation to be seen, as far as the
+    number of powers allows. Without a single count it spans −1 to 1.
     """
     total = np.zeros(N_BINS, dtype=np.int64)
     for counts in histograms:
         total += np.asarray(counts, dtype=np.int64)
     occupied = np.flatnonzero(total)
     if not occupied.size:
-        return ActivationAxis(power=-POWERS_SHOWN, first=-64, last=64)
+        return ActivationAxis(power=-7, first=-64, last=64)
     largest = int(np.abs(occupied - MIDDLE).max())
     exponent = LOWEST_POWER + math.ceil(min(largest, N_SIDE) / BINS_PER_POWER)
-    power = max(exponent - POWERS_SHOWN, LOWEST_POWER + 3)
+    wanted = exponent - FEWEST_POWERS if not finest else math.floor(math.log2(finest))
+    power = min(max(wanted, exponent - MOST_POWERS, LOWEST_POWER + 3), exponent - FEWEST_POWERS)
+    power = max(power, LOWEST_POWER + 3)
     cells = _cell_of_bin(power)[occupied]
     return ActivationAxis(
         power=power, first=min(int(cells.min()) - 1, -4), last=max(int(cells.max()) + 1, 4)

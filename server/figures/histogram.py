@@ -47,11 +47,14 @@ class Marker:
 
 
 def shared_axes(
-    histograms: Iterable[Sequence[int] | Counts],
+    histograms: Iterable[Sequence[int] | Counts], finest: float | None = None
 ) -> tuple[ActivationAxis, CountAxis]:
-    """The axes on which all the given histograms are drawn; each is 387 counts."""
+    """The axes on which all the given histograms are drawn; each is 387 counts.
+
+    `finest` is the smallest standard deviation that the axis should resolve.
+    """
     listed = list(histograms)
-    axis = activation_axis(listed)
+    axis = activation_axis(listed, finest)
     largest = max((int(axis.rebin(counts).max()) for counts in listed), default=1)
     return axis, CountAxis(largest)
 
@@ -90,6 +93,7 @@ def histogram(
             f'd="{_steps(axis, counts_axis, curve.counts)}"/>'
         )
     parts.append("</svg>")
+    parts += _count_names(counts_axis)
     parts += _markers(axis, markers, lowest_top)
     parts.append(
         f'<text class="name" x="50%" y="{HEIGHT - 3}" text-anchor="middle">'
@@ -121,7 +125,6 @@ def _grid(axis: ActivationAxis, counts_axis: CountAxis) -> list[str]:
     for count in counts_axis.ticks():
         y = floor - PLOT_HEIGHT * counts_axis.height(count)
         parts.append(f'<line x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="1" y="{y - 2:.1f}">{short_count(count)}</text>')
     parts.append(f'<text class="name" x="0" y="{PLOT_TOP - 8}">')
     parts.append("tokens (log)</text>")
     parts.append(f'<line class="floor" x1="0" x2="100%" y1="{floor}" y2="{floor}"/>')
@@ -135,6 +138,20 @@ def _grid(axis: ActivationAxis, counts_axis: CountAxis) -> list[str]:
         )
     parts.append("</g>")
     return parts
+
+
+def _count_names(counts_axis: CountAxis) -> list[str]:
+    """Names of the vertical axis's ticks, inside the plot and above the curves."""
+    floor = PLOT_TOP + PLOT_HEIGHT
+    return [
+        '<g class="scale-text">',
+        *(
+            f'<text x="1" y="{floor - PLOT_HEIGHT * counts_axis.height(count) - 2:.1f}">'
+            f"{short_count(count)}</text>"
+            for count in counts_axis.ticks()
+        ),
+        "</g>",
+    ]
 
 
 def _shown_part(axis: ActivationAxis, lowest_top: float, n_top: int) -> list[str]:

@@ -10,7 +10,6 @@ import pytest
 
 from server.token_text import (
     heat_map,
-    level_bounds,
     levels,
     snippet_markup,
     text_markup,
@@ -96,6 +95,7 @@ def test_every_valid_text_survives_any_cut() -> None:
 
 def test_spaces_stay_spaces_and_newlines_are_shown() -> None:
     assert token_markup(b"  x") == "<i>  </i>x"
+    assert token_markup(b"\n    ") == "<b>↵</b><i class=w>    </i>"
     assert token_markup(b"\n\t") == "<b>↵→</b>"
     assert text_markup("<a b>") == "&lt;a<i> </i>b&gt;"
     assert visible_text("a\x00b\u202ec\n") == "a\\x00b\\u202ec↵"
@@ -113,22 +113,34 @@ def test_levels_diverge_and_are_symmetric() -> None:
     assert levels(values, None) == levels(values, 0.0) == [0] * 8
 
 
-def test_the_legends_bounds_are_where_levels_begin() -> None:
-    for level, bound in enumerate(level_bounds(3.0), start=1):
-        assert levels([bound * 1.001], 3.0) == [level]
-        assert levels([bound * 0.999], 3.0) == [level - 1]
+def test_levels_grow_with_the_square_root() -> None:
+    for level in range(1, 9):
+        begins = ((level - 0.5) / 8) ** 2 * 3.0
+        assert levels([begins * 1.001], 3.0) == [level]
+        assert levels([begins * 0.999], 3.0) == [level - 1]
 
 
 def test_a_span_a_token_with_both_versions() -> None:
     pieces = [b"<|endoftext|>", b" a", b"b"]
     found = Reader(
-        heat_map(pieces, focus=2, own=[5, 0.25, -1], scale=1.0, other=[5, -1, 0], masked=1)
+        heat_map(
+            pieces,
+            focus=2,
+            own=[5, 0.25, -1],
+            scale=1.0,
+            other=[5, -1, 0],
+            other_scale=1.0,
+            masked=1,
+        )
     )
     assert found.classes == ["bos", "p4 on8", "f n8"]
     with pytest.raises(ValueError, match="zip"):
         heat_map(pieces, focus=2, own=[1.0], scale=1.0)
 
 
-def test_values_are_short_and_never_words() -> None:
-    found = value_attributes({"pre": [0.123456, -2.5, 1e-9, 0.00123]}, {"post": [1.0]})
-    assert found == ' data-pre="0.123 -2.5 0 0.0012" data-other-post="1"'
+def test_values_are_short_and_exact_to_a_hundredth_of_the_largest() -> None:
+    found = value_attributes({"pre": [0.123456, -2.5, 1e-9, 0.0123]}, {"post": [0.0, 0.0]})
+    assert found == ' data-pre="0.01 12 -250 0 1" data-other-post="1 0 0"'
+    values = np.random.default_rng(0).standard_t(2, 64)
+    step, *steps = map(float, value_attributes({"mid": values.tolist()})[11:-1].split())
+    assert np.abs(np.array(steps) * step - values).max() <= step / 2 <= np.abs(values).max() / 200
