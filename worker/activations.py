@@ -24,7 +24,9 @@ from worker.models import load_native
 from worker.pairs import Version
 from worker.windows import TokenWindows
 
-#: Windows in a batch: what fits a core's caches, or fills a GPU.
+#: Tokens in a batch: what fits a core's caches, or fills a GPU.
+BATCH_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 32_768}
+#: Windows in a batch where a step goes by windows, whatever their length.
 BATCH_WINDOWS = {"cpu": 8, "mps": 32, "cuda": 64}
 
 

@@ -11,7 +11,9 @@ in any order; a job's own state travels through what `finish` leaves (a file, a 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -21,6 +23,9 @@ from worker.activations import Models, load_models
 from worker.errors import WorkerError
 from worker.interrupts import deferred_interrupt
 from worker.pairs import Version
+
+_AHEAD = 256  # tasks drawn ahead of the worker
+_AHEAD_SECONDS = 5.0  # but not longer than this, before the first
 
 #: Changes a task just before it goes out, with what is known only then.
 Stamp = Callable[[Any], Any]
@@ -107,7 +112,7 @@ class InProcess:
         work = job.open(self._models)
         with deferred_interrupt() as check:
             try:
-                for task in tasks:
+                for task in _drawn_ahead(tasks):
                     check()
                     yield work.handle(stamp(task) if stamp else task)
                 check()
@@ -118,3 +123,19 @@ class InProcess:
         self.cpu_seconds = time.process_time() - began
         if last is not None:
             yield last
+
+
+def _drawn_ahead(tasks: Iterable[Any]) -> Iterator[Any]:
+    """The same tasks, some of them drawn before they are needed: what is known about all drawn
+    ones (the sample's threshold) then helps with the first."""
+    source = iter(tasks)
+    waiting: deque[Any] = deque()
+    began = time.monotonic()
+    while len(waiting) < _AHEAD and time.monotonic() - began < _AHEAD_SECONDS:
+        task = next(source, None)
+        if task is None:
+            break
+        waiting.append(task)
+    while waiting:
+        yield waiting.popleft()
+        waiting.extend(islice(source, 1))

@@ -40,7 +40,6 @@ REQUEST = np.dtype(
 Requests = npt.NDArray[np.void]
 
 WHOSE = ("own", "same_index", "match")
-TASK_WINDOWS = 64
 
 
 @dataclass(frozen=True)
@@ -165,14 +164,14 @@ class GatherWork:
 
 
 def gather_tasks(
-    requests: Requests, contexts: Contexts, n_ctx: int, bos: int
+    requests: Requests, contexts: Contexts, n_ctx: int, bos: int, size: int = 64
 ) -> Iterator[GatherTask]:
-    """Tasks over all windows that are requested, each window once."""
+    """Tasks of `size` windows over all that are requested, each window once."""
     order = np.argsort(requests["window"], kind="stable")
     windows, first = np.unique(requests["window"][order], return_index=True)
     ends = np.append(first, len(order))
-    for a in range(0, len(windows), TASK_WINDOWS):
-        chosen = windows[a : a + TASK_WINDOWS]
+    for a in range(0, len(windows), size):
+        chosen = windows[a : a + size]
         rows = order[ends[a] : ends[a + len(chosen)]]
         slot = np.searchsorted(chosen, requests["window"][rows])
         yield GatherTask(_token_windows(contexts, chosen, n_ctx, bos), requests[rows], rows, slot)

@@ -22,7 +22,7 @@ from worker.statistics_job import batches
 from worker.tokenizer import PairTokenizer
 from worker.windows import TokenWindows, token_windows
 
-TASK_WINDOWS = 32
+_CHUNK_ROWS = 4096  # whose logits stand in memory together
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class HeldOutStream:
     n_ctx: int
     token_lengths: npt.NDArray[np.int64]  # bytes of each token id
     min_tokens: int
+    task_windows: int
     sources: list[str] = field(default_factory=list)
     n_documents: list[int] = field(default_factory=list)
     n_tokens: list[int] = field(default_factory=list)
@@ -57,7 +58,7 @@ class HeldOutStream:
             if sum(self.n_tokens) >= self.min_tokens:
                 return
             source = self._count(document.source)
-            for windows in token_windows([document], self.tokenizer, self.n_ctx, TASK_WINDOWS):
+            for windows in token_windows([document], self.tokenizer, self.n_ctx, self.task_windows):
                 ids = windows.tokens[windows.mask]
                 self.n_tokens[source] += len(ids)
                 self.n_bytes[source] += int(self.token_lengths[ids].sum())
@@ -131,8 +132,16 @@ def _window_nats(models: Models, side: str, windows: TokenWindows) -> npt.NDArra
         hidden = lean.forward(tokens[:, :-1], want="hidden")
         assert hidden is not None
         nats = torch.zeros(mask.shape, dtype=torch.float32, device=models.device)
-        logits = lean.model.head(hidden[mask]).float()
-        nats[mask] = F.cross_entropy(logits, tokens[:, 1:][mask], reduction="none")
+        nats[mask] = torch.cat(
+            [
+                F.cross_entropy(lean.model.head(rows).float(), targets, reduction="none")
+                for rows, targets in zip(
+                    torch.split(hidden[mask], _CHUNK_ROWS),
+                    torch.split(tokens[:, 1:][mask], _CHUNK_ROWS),
+                    strict=True,
+                )
+            ]
+        )
         found: npt.NDArray[np.float64] = nats.cpu().numpy().astype(np.float64).sum(axis=1)
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from store.records import SIDES, CorpusRecord, ModelRecord, PairRecord, Side
-from worker.activations import BATCH_WINDOWS
+from worker.activations import BATCH_TOKENS
 from worker.corpus import Corpus, open_corpus
 from worker.engine import Engine, InProcess
 from worker.engine_local import Processes, default_workers
@@ -18,7 +18,7 @@ from worker.layout import Layout
 from worker.models import resolve_device
 from worker.pairs import Pair, Version, load_pair
 from worker.settings import StatisticsSettings
-from worker.shards import SHARD_WINDOWS
+from worker.shards import SHARD_BATCHES
 from worker.tokenizer import PairTokenizer, load_tokenizer, token_bytes
 
 
@@ -109,6 +109,8 @@ def make_plan(
     present: dict[str, Version] = {s: v for s, v in versions.items() if v is not None}
     sides: dict[Side, dict[str, Any]] = {s: present[s].config for s in SIDES if s in present}
     on_cpu = target.type == "cpu"
+    batch_tokens = BATCH_TOKENS[target.type]
+    batch_windows = batch_windows or max(1, batch_tokens // int(pair.left.config["n_ctx"]))
     return Plan(
         pair=pair,
         versions=present,
@@ -122,8 +124,8 @@ def make_plan(
         seed=seed,
         device=str(target),
         workers=(workers or default_workers()) if on_cpu else 1,
-        batch_windows=batch_windows or BATCH_WINDOWS[target.type],
-        shard_windows=shard_windows or SHARD_WINDOWS,
+        batch_windows=batch_windows,
+        shard_windows=shard_windows or SHARD_BATCHES * batch_windows,
         identity=identity,
         sha256=identity_sha256(identity),
     )

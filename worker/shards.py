@@ -18,8 +18,8 @@ from worker.sample import EVERY_HASH, Threshold
 from worker.tokenizer import PairTokenizer
 from worker.windows import TokenWindows, token_windows
 
-#: Windows of a shard: about a second of a core's work for a small model.
-SHARD_WINDOWS = 128
+#: Batches of a shard: about a second of a core's work for a small model.
+SHARD_BATCHES = 16
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,13 @@ def statistics_pass(
 ) -> Pass:
     """Stream the corpus through the models; goes on from whole partials in the directory."""
     reporter.step("statistics", plan.tokens, "tokens")
-    store = PartialStore(directory.partials, plan.sha256, plan.layout, plan.settings)
+    store = PartialStore(
+        directory.partials,
+        # A shard's number means something only with the shards' size.
+        f"{plan.sha256}, shards of {plan.shard_windows} windows",
+        plan.layout,
+        plan.settings,
+    )
     partials = store.complete()
     done: frozenset[int] = frozenset().union(*partials.values())
     stream = ShardStream(
@@ -160,6 +166,7 @@ def held_out_losses(plan: Plan, engine: Engine, reporter: Reporter) -> list[Loss
         plan.n_ctx,
         lengths,
         plan.settings.loss_tokens,
+        task_windows=4 * plan.batch_windows,
     )
     sums = LossSums()
     job = LossJob(tuple(plan.versions), plan.batch_windows)
@@ -186,7 +193,8 @@ def gather_examples(
     reporter.step("gather", len(np.unique(wanted["window"])), "windows")
     job = GatherJob(gathered, plan.layout, plan.batch_windows)
     done = 0
-    tasks = gather_tasks(wanted, found.contexts, plan.n_ctx, plan.tokenizer.bos)
+    size = 8 * plan.batch_windows
+    tasks = gather_tasks(wanted, found.contexts, plan.n_ctx, plan.tokenizer.bos, size)
     for n_windows in engine.run(job, tasks):
         done += n_windows
         reporter.advance(done)

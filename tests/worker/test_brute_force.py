@@ -111,7 +111,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     with databases.fresh("sqlite") as url:
         run = precompute(
             pair, str(corpus), device="cpu", workers=1, work_dir=root / "work", seed=SEED,
-            database_url=url, settings=SETTINGS,
+            database_url=url, settings=SETTINGS, batch_windows=8,
         )  # fmt: skip
         engine = open_engine(url)
         yield Case(engine, run, record(pair, corpus), versions(engine, run), pair, corpus)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
 
+from worker.corpus import is_held_out
 from worker.models import build_native
 from worker.tokenizer import train_tokenizer
 
@@ -28,24 +30,7 @@ SHAPE = {
     "normalization_type": "LN",
 }
 SIDES = {"left": "solu_ln", "right": "gelu", "control": "solu"}
-WORDS = [
-    "def",
-    "class",
-    "return",
-    "self",
-    "import",
-    "for",
-    "while",
-    "x",
-    "y",
-    "count",
-    "total",
-    "name",
-    "value",
-    "path",
-    "None",
-    "True",
-]
+WORDS = ("def", "class", "return", "self", "import", "x", "y", "count", "total", "name", "None")
 #: A neuron of each side's layer 0 that is dead: weights and bias of its `pre` are zero.
 DEAD = 5
 
@@ -75,10 +60,13 @@ def make_pair(directory: Path, **shape: Any) -> Path:
 
 
 def make_corpus(directory: Path, documents: int = 40) -> Path:
-    """Write documents of 5 to 120 words."""
+    """Write documents of 5 to 120 words, at least two of them held out from training."""
     directory.mkdir(parents=True)
-    for seed in range(documents):
-        (directory / f"{seed:03d}.py").write_text(text(seed, 5 + 23 * seed % 116))
+    texts = [text(seed, 5 + 23 * seed % 116) for seed in range(documents)]
+    more = (text(seed, 60) for seed in range(documents, documents + 10_000))
+    texts += islice((one for one in more if is_held_out(one)), 2)
+    for number, content in enumerate(texts):
+        (directory / f"{number:03d}.py").write_text(content)
     return directory
 
 
