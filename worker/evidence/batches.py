@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from worker.activations import BATCH_WINDOWS, padded
+from worker.activations import BATCH_TOKENS, padded
 from worker.evidence.windows import EvidenceWindows, take_windows
 from worker.windows import TokenWindows
 
@@ -81,7 +81,8 @@ class Batch:
 
 def batches(windows: EvidenceWindows, count: int, device: str) -> Iterator[Batch]:
     """The first `count` windows, in batches of the device's size."""
-    size = BATCH_WINDOWS[torch.device(device).type]
+    n_ctx = windows.windows.mask.shape[1]
+    size = max(1, BATCH_TOKENS[torch.device(device).type] // n_ctx)
     for start in range(0, count, size):
         here = np.arange(start, min(start + size, count))
         yield Batch(start, len(here), padded(take_windows(windows.windows, here), size))

@@ -84,7 +84,7 @@ def _on_device(p: Tensor, changes: Changes, first: Tensor, second: Tensor) -> Te
     return torch.cat(found) if found else p.new_zeros(0)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _sweep(p, first, second, row, i, j, a, b, centre, out):  # type: ignore[no-untyped-def]
     """out[k] = E_p[g(a·first[i] + b·second[j] − centre)] at token row[k]."""
     terms = np.empty(p.shape[1], np.float32)
@@ -94,7 +94,7 @@ def _sweep(p, first, second, row, i, j, a, b, centre, out):  # type: ignore[no-u
 
 
 # No "reassoc" here: regrouping the last line would cancel what it is written to keep.
-@numba.njit(cache=True, nogil=True, fastmath={"contract", "nnan", "ninf", "nsz"})  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath={"contract", "nnan", "ninf", "nsz"})
 def _terms(p, first, second, a, b, centre, out):  # type: ignore[no-untyped-def]
     """p·g(y) of each token of the vocabulary: y = n·ln 2 + r, and g by parts. Vectorized."""
     for v in range(len(p)):
@@ -112,7 +112,7 @@ def _terms(p, first, second, a, b, centre, out):  # type: ignore[no-untyped-def]
         out[v] = p[v] * (power * (r * r * q) + ((power - np.float32(1)) + (power * r - y)))
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "nsz"})  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "nsz"})
 def _total(terms: npt.NDArray[np.float32]) -> np.float32:
     total = np.float32(0)
     for v in range(len(terms)):

@@ -89,7 +89,7 @@ class Fold:
         return sums
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _fold(values, display, bits, inner, window, segments, mass, sums):  # type: ignore[no-untyped-def]
     """values, display, bits [R, n]; inner [n, 9] ascending; the last three are added to."""
     for r in range(values.shape[0]):

@@ -168,9 +168,9 @@ def _spread(layer: LayerEffects) -> tuple[Doubles, Doubles]:
 
 def _ratio(part: Doubles, whole: Doubles) -> Doubles:
     """part / whole, NaN where the whole is not positive."""
-    return np.divide(
-        part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0
-    )
+    out: Doubles = np.full(np.broadcast(part, whole).shape, np.nan)
+    np.divide(part, whole, out=out, where=whole > 0)
+    return out
 
 
 def _positive(x: Doubles) -> Doubles:

@@ -42,9 +42,8 @@ class DocumentLosses:
         ids, place = np.unique(document, return_inverse=True)
 
         def total(values: list[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
-            summed: npt.NDArray[np.float64]
             summed = np.bincount(place, np.concatenate(values).astype(np.float64), len(ids))
-            return summed
+            return summed.astype(np.float64)
 
         return cls(
             ids,

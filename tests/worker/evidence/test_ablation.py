@@ -11,11 +11,18 @@ import torch
 import torch.nn.functional as F
 
 from tests.worker.evidence.planting import baselines_of, random_model, random_windows
+from worker.activations import BATCH_TOKENS
 from worker.evidence.ablation import early_layer_effects, last_layer_effects
 from worker.evidence.baselines import Baseline
 from worker.evidence.batches import Batch, batches
 from worker.evidence.passes import finish, run
 from worker.lean import LeanModel
+
+
+@pytest.fixture(autouse=True)
+def _batches_of_eight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BATCH_TOKENS, "cpu", 8 * 12)
+
 
 CPU = torch.device("cpu")
 

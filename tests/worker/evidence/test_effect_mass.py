@@ -15,11 +15,17 @@ from tests.worker.evidence.planting import (
     random_model,
     random_windows,
 )
+from worker.activations import BATCH_TOKENS
 from worker.evidence.ablation import last_layer_effects
 from worker.evidence.batches import Totals, batches
 from worker.evidence.effect_mass import EffectMassJob, draws, squared_gradients
 from worker.evidence.passes import run
 from worker.lean import LeanModel
+
+
+@pytest.fixture(autouse=True)
+def _batches_of_eight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BATCH_TOKENS, "cpu", 8 * 12)
 
 
 @pytest.mark.parametrize("act_fn", ["solu_ln", "gelu"])

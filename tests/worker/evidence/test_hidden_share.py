@@ -21,12 +21,19 @@ from tests.worker.evidence.planting import (
     random_model,
     random_windows,
 )
+from worker.activations import BATCH_TOKENS
 from worker.evidence.baselines import of_values
 from worker.evidence.effects import drawn_neurons, effects
 from worker.evidence.folding import Fold
 from worker.evidence.hidden_share import LayerEffects, Parts, check, hidden_shares
 from worker.evidence.settings import EffectSettings
 from worker.reporter import Silent
+
+
+@pytest.fixture(autouse=True)
+def _batches_of_eight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BATCH_TOKENS, "cpu", 8 * 12)
+
 
 SETTINGS = EffectSettings(
     tokens=400, last_low=250, early_low=100, early_high=200, panel=200, resamples=50

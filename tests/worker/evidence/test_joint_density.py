@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from tests.worker.evidence.planting import DirectEngine, layout_of, random_model, random_windows
+from worker.activations import BATCH_TOKENS
 from worker.evidence.batches import Totals, batches
 from worker.evidence.joint_density import (
     MID_EDGES,
@@ -14,6 +16,11 @@ from worker.evidence.joint_density import (
     joint_counts,
     records,
 )
+
+
+@pytest.fixture(autouse=True)
+def _batches_of_eight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BATCH_TOKENS, "cpu", 8 * 12)
 
 
 def test_counts_are_numpys() -> None:
