@@ -1,0 +1,60 @@
+"""The examples a run shows, as arrays: where the senses of a neuron are looked for first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from store.records import BANDS, ExampleRecord, Side
+
+#: `band` is the place in `store.records.BANDS`.
+SHOWN = np.dtype(
+    [
+        ("neuron", "<i4"), ("band", "u1"), ("rank", "<i4"),
+        ("document", "<i8"), ("window", "<i4"), ("position", "<i4"), ("activation", "<f4"),
+    ]
+)  # fmt: skip
+ShownArray = npt.NDArray[np.void]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All examples of a run by (side, layer), each ordered by neuron, band, rank."""
+
+    examples: dict[tuple[Side, int], ShownArray]
+
+    @classmethod
+    def of_records(cls, records: Iterable[ExampleRecord]) -> Shown:
+        """From the records as the statistics stage published them."""
+        rows: dict[tuple[Side, int], list[tuple[Any, ...]]] = {}
+        for one in records:
+            rows.setdefault((one.side, one.layer), []).append(
+                (
+                    one.neuron, BANDS.index(one.band), one.rank,
+                    one.document, one.window, one.position, one.activation,
+                )
+            )  # fmt: skip
+        return cls(
+            {
+                place: np.sort(np.array(found, SHOWN), order=["neuron", "band", "rank"])
+                for place, found in rows.items()
+            }
+        )
+
+    def __getitem__(self, place: tuple[Side, int]) -> ShownArray:
+        return self.examples.get(place, np.empty(0, SHOWN))
+
+
+def top_rows(
+    shown: ShownArray, rows: npt.NDArray[np.int64], n_neurons: int
+) -> npt.NDArray[np.int64]:
+    """`rows` of the top examples by neuron and rank, −1 behind the last: [n, most]."""
+    top = shown["band"] == BANDS.index("top")
+    width = int(shown["rank"][top].max(initial=-1)) + 1
+    found = np.full((n_neurons, width), -1, np.int64)
+    found[shown["neuron"][top], shown["rank"][top]] = rows[top]
+    return found
