@@ -111,7 +111,7 @@ class LossWork:
         place = 0
         for windows in batches(task.windows, self.job.batch_windows):
             for side in self.job.sides:
-                nats = _window_nats(self.models, side, windows)
+                nats = window_nats(self.models, side, windows)
                 for i, value in enumerate(nats[: len(task.source) - place]):
                     key = side, int(task.source[place + i])
                     sums[key] = sums.get(key, 0.0) + float(value)
@@ -122,7 +122,7 @@ class LossWork:
         return None
 
 
-def _window_nats(models: Models, side: str, windows: TokenWindows) -> npt.NDArray[np.float64]:
+def window_nats(models: Models, side: str, windows: TokenWindows) -> npt.NDArray[np.float64]:
     """Summed loss of each window's unmasked tokens; [B]."""
     longest = int(windows.mask.sum(axis=1).max()) + 1
     lean = models.lean[side]

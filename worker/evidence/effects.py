@@ -4,7 +4,7 @@
     baselines = baselines.of_sample(sample, layout)
     windows = draw_windows(token_windows(...), seed, settings.tokens)
     for record in effects(engine, layout, windows, baselines, settings, seed, reporter): ...
-    losses = loss_differences(engine, held_out, source, token_bytes, settings, seed, reporter)
+    losses = loss_differences(engine, held_out, batch_windows, settings, seed, reporter)
 
 Records come in a fixed order, and their numbers do not depend on the engine or its workers beyond
 the rounding of float64 sums.
@@ -12,7 +12,7 @@ the rounding of float64 sums.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -38,8 +38,8 @@ from worker.evidence.settings import EffectSettings
 from worker.evidence.windows import EvidenceWindows
 from worker.hashing import key_hashes
 from worker.layout import Layout
+from worker.losses import HeldOutStream
 from worker.reporter import Reporter
-from worker.windows import TokenWindows
 
 EffectRecord = HiddenShareRecord | EstimateCheckRecord | LayerEvidenceRecord | JointDensityRecord
 
@@ -146,28 +146,30 @@ def drawn_neurons(seed: int, layer: int, n: int, limit: int | None) -> npt.NDArr
 
 def loss_differences(
     engine: Engine,
-    held_out: Iterable[TokenWindows],
-    source: dict[int, str],
-    token_bytes: npt.NDArray[np.int64],
+    held_out: HeldOutStream,
+    batch_windows: int,
     settings: EffectSettings,
     seed: int,
     reporter: Reporter,
 ) -> list[LossDifferenceRecord]:
-    """Of all windows of held-out documents, under all models of the engine.
+    """Between all models of the engine, on the held-out documents; none where nothing is held out.
 
-    `source` names each document's source by id (filled while `held_out` is read, perhaps);
-    `token_bytes` [d_vocab] is each token's number of bytes. None where nothing is held out.
+    The engine must have the control too, if there is one.
     """
-    reporter.step("loss differences", None, "tokens")
-    parts, done = [], 0
-    for part in engine.run(loss_difference.DocumentLossJob(token_bytes), held_out):
+    reporter.step("loss differences", held_out.min_tokens, "tokens")
+    job = loss_difference.DocumentLossJob(held_out.token_lengths, batch_windows)
+    parts: list[loss_difference.DocumentLosses] = []
+    done = 0
+    for part in engine.run(job, held_out):
         parts.append(part)
         done += int(part.n_tokens.sum())
         reporter.advance(done)
-    if not parts or not done:
+    reporter.advance(done, total=done)
+    if not done:
         return []
     losses = loss_difference.DocumentLosses.together(parts)
-    return list(loss_difference.records(losses, source, 5 * settings.resamples, seed))
+    sources = held_out.sources
+    return list(loss_difference.records(losses, sources, 5 * settings.resamples, seed))
 
 
 def _run(

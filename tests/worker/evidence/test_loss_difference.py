@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +15,7 @@ from worker.evidence.effects import loss_differences
 from worker.evidence.loss_difference import DocumentLosses, records
 from worker.evidence.settings import EffectSettings
 from worker.evidence.windows import take_windows
+from worker.losses import LossTask
 from worker.reporter import Silent
 
 SETTINGS = EffectSettings(resamples=40)
@@ -21,24 +25,39 @@ def test_differences_by_hand() -> None:
     parts = [
         DocumentLosses(
             np.array([1, 2, 1]),
+            np.array([0, 1, 0]),
             np.array([4, 2, 6]),
             np.array([10, 5, 15]),
             {"left": np.array([9.0, 5.0, 12.0]), "right": np.array([8.0, 5.0, 11.0])},
         ),
         DocumentLosses(
             np.array([2]),
+            np.array([1]),
             np.array([8]),
             np.array([9]),
             {"left": np.array([9.0]), "right": np.array([11.0])},
         ),
     ]
-    whole, a, b = records(DocumentLosses.together(parts), {1: "a", 2: "b"}, 200, 0)
+    whole, a, b = records(DocumentLosses.together(parts), ["a", "b"], 200, 0)
     assert (whole.source, whole.n_documents, whole.n_tokens, whole.n_bytes) == ("", 2, 20, 39)
     assert whole.difference == pytest.approx((21 - 19 + 14 - 16) / 20)
     assert (a.source, a.difference, a.interval) == ("a", 0.2, (0.2, 0.2))
     assert (b.source, b.difference) == ("b", pytest.approx(-0.2))
     assert whole.interval == pytest.approx((-0.2, 0.2))
     assert (whole.side, whole.against) == ("left", "right")
+
+
+@dataclass
+class Tasks:
+    """What a `HeldOutStream` gives, made by hand."""
+
+    tasks: list[LossTask]
+    sources: list[str]
+    token_lengths: np.ndarray
+    min_tokens: int = 100
+
+    def __iter__(self) -> Iterator[LossTask]:
+        return iter(self.tasks)
 
 
 def test_they_are_the_models_losses_on_the_documents_tokens() -> None:
@@ -49,10 +68,13 @@ def test_they_are_the_models_losses_on_the_documents_tokens() -> None:
     }
     windows = random_windows(30).windows
     windows.document[:] = np.arange(30) // 3
-    tasks = [take_windows(windows, np.arange(a, min(a + 7, 30))) for a in range(0, 30, 7)]
+    tasks = [
+        LossTask(take_windows(windows, rows), windows.document[rows] % 2)
+        for rows in np.array_split(np.arange(30), 5)
+    ]
     sizes = np.arange(50)
-    source = {i: "ab"[i % 2] for i in range(10)}
-    found = loss_differences(DirectEngine(models, 2), tasks, source, sizes, SETTINGS, 0, Silent())
+    stream = Tasks(tasks, ["b", "a"], sizes)
+    found = loss_differences(DirectEngine(models, 2), stream, 8, SETTINGS, 0, Silent())
     assert [(one.side, one.against) for one in found[:3]] == [
         ("left", "right"),
         ("left", "control"),
@@ -77,7 +99,5 @@ def test_they_are_the_models_losses_on_the_documents_tokens() -> None:
 
 def test_nothing_held_out_is_no_difference() -> None:
     models = {"left": random_model("gelu"), "right": random_model("gelu")}
-    assert (
-        loss_differences(DirectEngine(models), [], {}, np.ones(50, int), SETTINGS, 0, Silent())
-        == []
-    )
+    nothing = Tasks([], [], np.ones(50, int))
+    assert loss_differences(DirectEngine(models), nothing, 8, SETTINGS, 0, Silent()) == []
