@@ -75,6 +75,11 @@ def rotation(n: int, seed: int) -> Doubles:
     return np.asarray(q * np.sign(np.diagonal(r)), dtype=np.float64)
 
 
+def rotation_seed(seed: int, layer: int, side: int) -> int:
+    """The seed of the rotation against which a layer of a side (0 left, 1 right) is held."""
+    return int(np.random.SeedSequence([seed, layer, side]).generate_state(1)[0])
+
+
 def nulls(cov: Doubles, variance: Doubles, other: Doubles, seed: int) -> Doubles:
     """Each neuron's largest correlation with the rotated basis of the other model; [n].
 
@@ -95,8 +100,8 @@ def correspondence(
     rows, columns = linear_sum_assignment(np.nan_to_num(across, nan=-1.0), maximize=True)
     assigned_left, assigned_right = dict(zip(rows, columns, strict=True)), {}
     assigned_right = {column: row for row, column in assigned_left.items()}
-    null_left = nulls(cov.across, variances[0], cov.right, _layer_seed(seed, layer, 0))
-    null_right = nulls(cov.across.T, variances[1], cov.left, _layer_seed(seed, layer, 1))
+    null_left = nulls(cov.across, variances[0], cov.right, rotation_seed(seed, layer, 0))
+    null_right = nulls(cov.across.T, variances[1], cov.left, rotation_seed(seed, layer, 1))
     within = (
         correlate(cov.left, variances[0], variances[0]),
         correlate(cov.right, variances[1], variances[1]),
@@ -182,10 +187,6 @@ def _argmax(matrix: Doubles) -> npt.NDArray[np.int64]:
 def _largest(matrix: Doubles) -> Doubles:
     best = _argmax(matrix)
     return np.where(best < 0, np.nan, matrix[np.arange(len(matrix)), best])
-
-
-def _layer_seed(seed: int, layer: int, side: int) -> int:
-    return int(np.random.SeedSequence([seed, layer, side]).generate_state(1)[0])
 
 
 def _sum(values: HalfArray) -> Doubles:
