@@ -224,14 +224,15 @@ def test_two_workers_give_what_one_gives_even_when_one_is_killed(
 
 
 COORDINATOR = """
-import os, signal, sys
+import multiprocessing, os, signal, sys
 from pathlib import Path
 from tests.worker.test_precompute import SETTINGS, Disturb
 from worker.precompute import precompute
 
 if __name__ == "__main__":
-    pair, corpus, work, url = sys.argv[1:]
+    pair, corpus, work, url, pids = sys.argv[1:]
     def die():
+        Path(pids).write_text(" ".join(str(p.pid) for p in multiprocessing.active_children()))
         os.kill(os.getpid(), signal.SIGKILL)
     class Later(Disturb):
         def advance(self, done, total=None):
@@ -250,16 +251,33 @@ def test_a_run_goes_on_when_all_was_killed(
     script = tmp_path / "coordinator.py"
     script.write_text(COORDINATOR)
     with databases.fresh("sqlite") as url:
-        command = [sys.executable, str(script), str(place.pair), str(place.corpus), str(work), url]
+        pids = tmp_path / "pids"
+        arguments = [script, place.pair, place.corpus, work, url, pids]
+        command = [sys.executable, *map(str, arguments)]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         child = subprocess.run(command, env=environment, check=False)
         assert child.returncode == -signal.SIGKILL
+        workers = [int(pid) for pid in pids.read_text().split()]
+        assert len(workers) == 2
+        deadline = time.monotonic() + 20
+        while any(is_alive(pid) for pid in workers) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not any(is_alive(pid) for pid in workers)
         assert list((work / reference[0].id / "partials").iterdir())
         with opened(url) as engine:
             assert runs.list_runs(engine) == []
         run = place.compute(url, work_dir=work, resume=True, shard_windows=8)
         with opened(url) as engine:
             assert everything(engine, run) == reference[1]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")  # one that ended but was not waited for is a zombie
+    return not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def test_publishing_again_changes_nothing(place: Place, reference: Reference) -> None:
