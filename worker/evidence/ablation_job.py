@@ -52,6 +52,21 @@ class AblationJob:
     early_high: int
     neurons: dict[Place, Longs]
 
+    def work(self, count: int) -> Longs:
+        """How much there is to do for each of the first `count` windows, for progress: about the
+        number of windows that are run anew. A last layer's ablation costs a twentieth of that,
+        and the high part of an earlier layer is met in a tenth of the windows."""
+        rank = np.arange(count)
+        early = sum(len(chosen) for chosen in self.neurons.values())
+        last = sum(one.n_neurons for one in self.layout.sides)
+        parts = (
+            (rank < self.last_low) * (last / 20),
+            (rank < self.early_low) * float(early),
+            (rank < self.early_high) * (early / 10),
+        )
+        found: Longs = np.ceil(1 + np.sum(parts, axis=0)).astype(np.int64)
+        return found
+
     def open(self, models: Models) -> AblationWork:
         return AblationWork(self, models)
 

@@ -96,10 +96,21 @@ def measure_effects(
         neurons={
             (one.side, layer): drawn_neurons(seed, layer, one.n_neurons, settings.early_neurons)
             for one, layer in layout.layers()
+            if layer < one.n_layers - 1
         },
     )
     ablations: list[AblationOfBatch]
-    ablations, totals = _run(engine, device, job, windows, len(windows), "ablation", reporter)
+    ablations, totals = _run(
+        engine,
+        device,
+        job,
+        windows,
+        len(windows),
+        "ablation",
+        reporter,
+        job.work(len(windows)),
+        "ablations",
+    )
     tokens = np.concatenate([one.n_tokens for one in masses])
     found = []
     for one, layer in layout.layers():
@@ -180,9 +191,15 @@ def _run(
     count: int,
     step: str,
     reporter: Reporter,
+    work: npt.NDArray[np.int64] | None = None,
+    unit: str = "windows",
 ) -> tuple[list[Any], list[Any]]:
-    """Results of all batches, in the windows' order, and of all workers."""
-    reporter.step(step, count, "windows")
+    """Results of all batches, in the windows' order, and of all workers.
+
+    `work` [count] is how much of `unit` each window means, where they differ.
+    """
+    work = np.ones(count, np.int64) if work is None else work
+    reporter.step(step, int(work.sum()), unit)
     parts: list[Any] = []
     totals: list[Any] = []
     done = 0
@@ -191,7 +208,7 @@ def _run(
             totals.append(result)
             continue
         parts.append(result)
-        done += result.count
+        done += int(work[result.start : result.start + result.count].sum())
         reporter.advance(done)
     return sorted(parts, key=lambda part: part.start), totals
 
