@@ -70,7 +70,9 @@ def demo(
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: PortOption = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to serve on; 0 takes any free one.")
+    ] = 8000,
     data_dir: DataDirOption = None,
     leash: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:

@@ -58,7 +58,7 @@ def run_page(site: Site, run_id: str) -> RunPage:
         corpus_fingerprint=run.corpus.fingerprint,
         identity=run.identity,
         parameters=run.parameters,
-        provenance=run.provenance,
+        provenance=published_provenance(run.provenance),
         losses=loss_views(losses),
         layers=tuple(
             LayerView(
@@ -214,6 +214,16 @@ def _loss_view(side: str, source: str, rows: list[LossRecord]) -> LossView:
         nats_per_token=nats / n_tokens if n_tokens else None,
         bits_per_byte=nats / math.log(2) / n_bytes if n_bytes else None,
     )
+
+
+def published_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
+    """A run's provenance without what stands elsewhere on its page (the corpus's problems) and
+    what is nobody's business but the worker's: paths on its machine.
+    """
+    shown = {key: value for key, value in provenance.items() if "problems" not in key}
+    if isinstance(sample := shown.get("sample"), dict):
+        shown["sample"] = {key: value for key, value in sample.items() if key != "directory"}
+    return shown
 
 
 def corpus_problems(provenance: dict[str, Any]) -> tuple[str, ...]:

@@ -214,7 +214,12 @@ def test_a_run_that_is_interrupted_stops_its_processes_and_goes_on_with_resume(
     for spec in corpora:
         command += ["--corpus", spec]
     command += ["--d_vocab", "300", "--batch", "8", "--tokens"]
-    process = subprocess.Popen([*command, "500000000"], start_new_session=True)
+    process = subprocess.Popen(
+        [*command, "500000000"],
+        start_new_session=True,
+        # Where the tests run in the background, SIGINT is ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     work = out / ".train"
     deadline = time.monotonic() + 300  # three imports of TransformerLens, on a busy machine
     reports = [work / f"{side}.progress.json" for side in ("left", "right")]
