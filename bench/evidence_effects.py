@@ -29,7 +29,7 @@ from worker.evidence.effect_mass import EffectMassJob, draws, squared_gradients
 from worker.evidence.effects import drawn_neurons, measure_effects
 from worker.evidence.folding import Fold
 from worker.evidence.hidden_share import LayerEffects, Parts, check
-from worker.evidence.layer_panel import LayerPanelJob, records
+from worker.evidence.layer_panel import LayerPanelJob, PanelOfBatch, measure_layer, records
 from worker.evidence.passes import finish, mlp_of, run, unembedding
 from worker.evidence.settings import EffectSettings
 from worker.evidence.windows import EvidenceWindows, draw_windows
@@ -215,7 +215,7 @@ def planting(setting: Setting, tokens: int) -> None:
             for seed in range(100, 100 + N_CONTROLS)
         ]
         for layer in range(one.n_layers):
-            found = np.array([panel(setting, one.side, lean, w, layer) for w in controls if w])
+            found = np.array([panel(one.side, lean, w, layer) for w in controls if w])
             low, high = np.quantile(found, (0.025, 0.975), axis=0)
             print(f"{one.side} L{layer} unplanted  {low.round(3)} … {high.round(3)}")
             seen = torch.from_numpy(setting.windows.windows.tokens[:160]).long()
@@ -223,18 +223,19 @@ def planting(setting: Setting, tokens: int) -> None:
                 planted = plant(lean, layer, strength, seed=7, tokens=seen, share=0.05)
                 windows = draw_windows([setting.every_window.windows], 99, tokens)
                 assert windows is not None
-                marks = panel(setting, one.side, planted.lean, windows, layer)
+                marks = panel(one.side, planted.lean, windows, layer)
                 print(f"{one.side} L{layer} strength {strength:3.1f}  {np.round(marks, 3)}")
 
 
-def panel(
-    setting: Setting, side: Side, lean: LeanModel, windows: EvidenceWindows, layer: int
-) -> tuple[float, float]:
+def panel(side: Side, lean: LeanModel, windows: EvidenceWindows, layer: int) -> tuple[float, float]:
     """Orphan effect and LN rescue of one layer."""
-    only = Layout(tuple(one for one in setting.layout.sides if one.side == side))
-    job = LayerPanelJob(only, baselines_of({side: lean}, windows))
-    parts = list(DirectEngine({side: lean}).run(job, batches(windows, len(windows), "cpu")))
-    found = next(one for one in records(parts, 10, 0) if one.layer == layer)
+    baseline = baselines_of({side: lean}, windows)[side, layer]
+    parts = []
+    with torch.inference_mode():
+        for batch in batches(windows, len(windows), "cpu"):
+            one = measure_layer(lean, run(lean, batch.tokens(CPU)), batch, layer, baseline)
+            parts.append(PanelOfBatch(batch.start, batch.count, {(side, layer): one}))
+    (found,) = records(parts, 10, 0)
     assert found.orphan_effect is not None
     assert found.rescue is not None
     return found.orphan_effect, sum(found.rescue[:5])
@@ -308,7 +309,7 @@ def main() -> None:
     if "estimate" not in arguments.skip:
         estimate_against_exact(setting, arguments.neurons)
     if "planting" not in arguments.skip:
-        planting(setting, arguments.tokens)
+        planting(setting, min(arguments.tokens, 4096))
 
 
 if __name__ == "__main__":

@@ -88,8 +88,9 @@ def deviations(trace: Trace, layer: int, rows: Tensor, baseline: Baseline) -> tu
 def _by_blocks(wanted: Tensor) -> tuple[Tensor, Tensor]:
     """Places of a [R, n] mask, neuron after neuron within each block of rows."""
     rows, neurons = [], []
-    for start in range(0, len(wanted), _TOKENS):
-        neuron, row = torch.nonzero(wanted[start : start + _TOKENS].T, as_tuple=True)
+    step = _TOKENS if wanted.device.type == "cpu" else len(wanted)
+    for start in range(0, len(wanted), step):
+        neuron, row = torch.nonzero(wanted[start : start + step].T, as_tuple=True)
         rows.append(row + start)
         neurons.append(neuron)
     return torch.cat(rows), torch.cat(neurons)
@@ -120,14 +121,14 @@ class Replays:
     def effects(self, window: Tensor, neuron: Tensor, change: Tensor) -> Tensor:
         """KL summed over the tokens of window[k] when neuron[k]'s post is changed by change[k].
 
-        window, neuron: [K]; change: [K, T], 0 where nothing changes; returns [K].
+        window, neuron: [K]; change: [K, T], 0 where nothing changes; returns [K] on the CPU.
         """
         step = _REPLAYS[change.device.type]
         parts = [
             self._replay(window[k : k + step], neuron[k : k + step], change[k : k + step])
             for k in range(0, len(window), step)
         ]
-        return torch.cat(parts) if parts else change.new_zeros(0)
+        return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
 
     def _replay(self, window: Tensor, neuron: Tensor, change: Tensor) -> Tensor:
         x = self._stream[window] + change[:, :, None] * self._out[neuron][:, None, :]
@@ -135,7 +136,7 @@ class Replays:
         # Nothing before the first change can differ, and masked tokens are not counted.
         reached = (change != 0).cumsum(1) > 0
         k, position = torch.nonzero(reached & self._mask[window], as_tuple=True)
-        sums = torch.zeros(len(window), dtype=torch.float64, device=x.device)
+        sums = torch.zeros(len(window), dtype=torch.float64)  # MPS has no float64
         step = _ROWS[x.device.type]
         width = self._p.shape[1]
         flat = self._p.flatten(0, 1)
@@ -144,7 +145,7 @@ class Replays:
             shift = moved[one, at]  # [r, d]
             centre = (shift * self._expected[window[one], at]).sum(1)
             found = dense_divergences(flat, window[one] * width + at, shift @ self._head.T, centre)
-            sums.index_add_(0, one, found.double())
+            sums.index_add_(0, one.cpu(), found.cpu().double())
         return sums
 
 
@@ -179,7 +180,7 @@ def early_layer_effects(
         found = np.full(wanted.shape, np.nan)
         window, place = (torch.from_numpy(x).to(device) for x in np.nonzero(wanted))
         effects = replays.effects(window, chosen[place], -part[window, :, place])
-        found[wanted] = effects.cpu().numpy()
+        found[wanted] = effects.numpy()
         return found
 
     everyone = np.ones(fires.shape, bool)

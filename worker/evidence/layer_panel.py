@@ -127,7 +127,9 @@ def _loss(lean: LeanModel, hidden: Tensor, targets: Tensor) -> float:
     total = 0.0
     for part in torch.split(known, _ROWS[hidden.device.type]):
         logits = lean.model.head(hidden.flatten(0, 1)[part]).float()
-        total += float(F.cross_entropy(logits, targets[part], reduction="none").double().sum())
+        total += float(
+            F.cross_entropy(logits, targets[part], reduction="none").cpu().double().sum()
+        )
     return total
 
 

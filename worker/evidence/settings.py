@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, Self
 
 #: Bumped whenever the same input would give other numbers.
 EFFECTS_VERSION = 1
+#: Neurons of an earlier layer that are measured exactly with `--exact sample`.
+SAMPLE_NEURONS = 128
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class EffectSettings:
     panel: int = 16_384
     resamples: int = 400
     loss_tokens: int = 100_000
+
+    @classmethod
+    def chosen(cls, tokens: int = 100_000, exact: Literal["all", "sample"] = "all") -> Self:
+        """What `twinscope evidence RUN --tokens N --exact all|sample` asks for."""
+        return cls(tokens=tokens, early_neurons=None if exact == "all" else SAMPLE_NEURONS)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

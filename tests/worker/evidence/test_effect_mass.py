@@ -17,8 +17,10 @@ from tests.worker.evidence.planting import (
 )
 from worker.activations import BATCH_TOKENS
 from worker.evidence.ablation import last_layer_effects
+from worker.evidence.baselines import of_values
 from worker.evidence.batches import Totals, batches
 from worker.evidence.effect_mass import EffectMassJob, draws, squared_gradients
+from worker.evidence.folding import Fold
 from worker.evidence.passes import run
 from worker.lean import LeanModel
 
@@ -97,6 +99,21 @@ def test_sums_by_window_segment_and_bin_are_the_same_effect() -> None:
         np.testing.assert_allclose(fold.mass.sum((0, 2)), by_window, rtol=1e-9)
         np.testing.assert_allclose(fold.mass[1].sum(1), fold.segments[:, 9:].sum(1), rtol=1e-9)
         assert (by_window > 0).all()
+
+
+def test_a_device_folds_the_same() -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.rand(60, 5, generator=generator)
+    display = torch.randn(60, 5, generator=generator)
+    window = torch.arange(60) // 7
+    thresholds = of_values(display.numpy(), display.numpy()).thresholds
+    fold, other = Fold.empty(5), Fold.empty(5)
+    sums = fold.add(values, display, thresholds, window, 9)
+    inner = np.ascontiguousarray(thresholds[1:-1].T)
+    again = other._add_on_device(values, display, inner, window, np.zeros((2, 9, 5)))
+    np.testing.assert_allclose(again, sums, rtol=1e-12)
+    np.testing.assert_allclose(other.segments, fold.segments, rtol=1e-12)
+    np.testing.assert_allclose(other.mass, fold.mass, rtol=1e-12)
 
 
 def test_two_workers_give_what_one_gives() -> None:
