@@ -58,6 +58,10 @@ function show(token) {
   const line = token.parentElement;
   fill(line, [...line.children].indexOf(token));
   if (!box.matches(":popover-open")) box.showPopover();
+  place(token);
+}
+
+function place(token) {
   box.classList.add("placed");
   const at = token.getBoundingClientRect();
   const left = Math.max(8, Math.min(at.left, innerWidth - box.offsetWidth - 8));
@@ -88,7 +92,10 @@ document.addEventListener("focusin", (event) => {
   const token = tokenOf(event.target);
   if (token) show(token); else hide();
 });
-document.addEventListener("scroll", hide, { passive: true });
+document.addEventListener("scroll", () => {
+  if (!shown) return;
+  if (shown.matches(":hover") || shown === document.activeElement) place(shown); else hide();
+}, { passive: true });
 
 function makeStop(token) {
   for (const other of token.parentElement.querySelectorAll("[tabindex]")) other.removeAttribute("tabindex");

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests import databases, needs
-from tests.tiny_pair import write_tiny_pair
+from tests.worker.tiny_pair import make_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -84,7 +84,7 @@ class Twinscope:
 @pytest.fixture(scope="session")
 def tiny_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a tiny pair."""
-    return write_tiny_pair(tmp_path_factory.mktemp("pairs"))
+    return make_pair(tmp_path_factory.mktemp("pairs") / "tiny-pair", n_ctx=32)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import Twinscope
-from tests.tiny_pair import write_tiny_pair
+from tests.worker.tiny_pair import make_pair
 
 
 @pytest.fixture
@@ -88,5 +88,5 @@ def test_a_database_out_of_reach_or_date_is_named(own: Twinscope, tmp_path: Path
 def test_wrong_usage_has_exit_code_2(own: Twinscope, tmp_path: Path) -> None:
     assert own.run("precompute").returncode == 2
     assert own.run("no-such-verb").returncode == 2
-    taken = write_tiny_pair(tmp_path / "taken", "runs")
+    taken = make_pair(tmp_path / "runs")
     assert own.run("precompute", str(taken), "--corpus", "stdlib").returncode in (1, 2)
