@@ -1,11 +1,11 @@
 """How far the effects of evidence can be trusted, and what they cost, on a real pair.
 
     python -m bench.evidence_effects                        # pystd-2l on the standard library
-    python -m bench.evidence_effects --tokens 8192 --neurons 100 --skip planting
+    python -m bench.evidence_effects --tokens 8192 --neurons 100 --skip cost
 
-Four studies, each a table: the estimate against exact ablation (with the number of draws, two
-seeds, and the path-integrated variant that was tried and not kept), additivity of the exact parts,
-a planted direction's mark on the layer panel, and cost as a multiple of a bare forward pass.
+Two studies, each a table: the estimate against exact ablation (with the number of draws, two
+seeds, the path-integrated variant that was tried and not kept, and how well exact parts add up),
+and cost as a multiple of a bare forward pass. `bench.evidence_planting` has the layer panel's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from scipy.stats import spearmanr
 
 from store.records import Side
-from tests.worker.evidence.planting import DirectEngine, baselines_of, plant
+from tests.worker.evidence.planting import DirectEngine, baselines_of
 from worker.activations import load_models
 from worker.corpus import open_corpus
 from worker.evidence.ablation_job import AblationJob
@@ -29,7 +29,7 @@ from worker.evidence.effect_mass import EffectMassJob, draws, squared_gradients
 from worker.evidence.effects import drawn_neurons, measure_effects
 from worker.evidence.folding import Fold
 from worker.evidence.hidden_share import LayerEffects, Parts, check
-from worker.evidence.layer_panel import LayerPanelJob, PanelOfBatch, measure_layer, records
+from worker.evidence.layer_panel import LayerPanelJob
 from worker.evidence.passes import finish, mlp_of, run, unembedding
 from worker.evidence.settings import EffectSettings
 from worker.evidence.windows import EvidenceWindows, draw_windows
@@ -46,8 +46,6 @@ PATHS = {
     "path, 1 point": ((1 / 3, 0.5),),
     "path, 2 points": (((4 - 6**0.5) / 10, 0.3764), ((4 + 6**0.5) / 10, 0.1236)),
 }
-STRENGTHS = (1.0, 2.0, 4.0)
-N_CONTROLS = 20
 
 
 @dataclass(frozen=True)
@@ -200,47 +198,6 @@ def squares_at(
     return squares
 
 
-def planting(setting: Setting, tokens: int) -> None:
-    """The SoLU layers' panel with a direction planted, against unplanted models.
-
-    A trained model has no twins, so the unplanted controls are the same model on other windows.
-    """
-    print("\nplanted direction: orphan effect, LN rescue (share of the lowest half)")
-    for one in setting.layout.sides:
-        if not one.has_layer_norm:
-            continue
-        lean = setting.lean[one.side]
-        controls = [
-            draw_windows([setting.every_window.windows], seed, tokens)
-            for seed in range(100, 100 + N_CONTROLS)
-        ]
-        for layer in range(one.n_layers):
-            found = np.array([panel(one.side, lean, w, layer) for w in controls if w])
-            low, high = np.quantile(found, (0.025, 0.975), axis=0)
-            print(f"{one.side} L{layer} unplanted  {low.round(3)} … {high.round(3)}")
-            seen = torch.from_numpy(setting.windows.windows.tokens[:160]).long()
-            for strength in STRENGTHS:
-                planted = plant(lean, layer, strength, seed=7, tokens=seen, share=0.05)
-                windows = draw_windows([setting.every_window.windows], 99, tokens)
-                assert windows is not None
-                marks = panel(one.side, planted.lean, windows, layer)
-                print(f"{one.side} L{layer} strength {strength:3.1f}  {np.round(marks, 3)}")
-
-
-def panel(side: Side, lean: LeanModel, windows: EvidenceWindows, layer: int) -> tuple[float, float]:
-    """Orphan effect and LN rescue of one layer."""
-    baseline = baselines_of({side: lean}, windows)[side, layer]
-    parts = []
-    with torch.inference_mode():
-        for batch in batches(windows, len(windows), "cpu"):
-            one = measure_layer(lean, run(lean, batch.tokens(CPU)), batch, layer, baseline)
-            parts.append(PanelOfBatch(batch.start, batch.count, {(side, layer): one}))
-    (found,) = records(parts, 10, 0)
-    assert found.orphan_effect is not None
-    assert found.rescue is not None
-    return found.orphan_effect, sum(found.rescue[:5])
-
-
 def cost(setting: Setting, neurons: int) -> None:
     """Processor time per token, as a multiple of a bare forward pass of the same models."""
     few = EvidenceWindows(
@@ -299,7 +256,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=16_384)
     parser.add_argument("--corpus-tokens", type=int, default=1_000_000)
     parser.add_argument("--neurons", type=int, default=128, help="of each earlier layer")
-    parser.add_argument("--skip", nargs="*", default=[], choices=("estimate", "planting", "cost"))
+    parser.add_argument("--skip", nargs="*", default=[], choices=("estimate", "cost"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     setting = prepare(arguments.pair, arguments.corpus, arguments.tokens, arguments.corpus_tokens)
@@ -308,8 +265,6 @@ def main() -> None:
         cost(setting, arguments.neurons)
     if "estimate" not in arguments.skip:
         estimate_against_exact(setting, arguments.neurons)
-    if "planting" not in arguments.skip:
-        planting(setting, min(arguments.tokens, 4096))
 
 
 if __name__ == "__main__":

@@ -160,9 +160,10 @@ def plant(
 ) -> Planted:
     """A copy of `lean` with a direction planted in a layer; `lean` itself stays as it is.
 
-    tokens: windows [W, T] that tell where the layer is quiet (random ones without). `share` of
-    the token ids are chosen, those with the lowest standard deviation of the activations. There
-    the layer writes `strength` times the root mean square of what it writes anyway.
+    tokens: windows [W, T] that tell where the layer is quiet (random ones without). The token ids
+    with the lowest standard deviation of the activations are chosen, until they make up `share`
+    of the tokens. There the layer writes `strength` times the root mean square of what it writes
+    anyway.
     """
     generator = torch.Generator().manual_seed(seed)
     model = copy.deepcopy(lean.model)
@@ -177,8 +178,10 @@ def plant(
     quiet = mlp.act(before).std(dim=1)
     total = torch.zeros(d_vocab).index_add_(0, ids, quiet)
     count = torch.zeros(d_vocab).index_add_(0, ids, torch.ones(len(ids)))
-    mean = torch.where(count > 0, total / count.clamp_min(1), torch.inf)
-    chosen = torch.argsort(mean)[: max(1, int(share * d_vocab))]
+    mean = torch.where(count >= 3, total / count.clamp_min(1), torch.inf)
+    order = torch.argsort(mean)
+    covered = count[order].cumsum(0) <= share * len(ids)
+    chosen = order[: max(1, int(covered.sum()))]
     present = torch.isin(ids, chosen).float()
     probe, low = _probe(read, present)
     signs = torch.randint(0, 2, (len(mlp.fc_in.bias),), generator=generator) * 2.0 - 1.0
