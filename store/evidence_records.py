@@ -7,7 +7,8 @@ statistics stage, and published once. Tokens are named by (document, window, pos
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import datetime
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -216,3 +217,48 @@ class CounterexampleRecord:
     changed: int | None = None
     original: int | None = None
     original_activation: float | None = None
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """A published stage of a run: what it was computed with, and what it cost.
+
+    `parameters` decide its numbers (sizes, seeds, versions of the method); `provenance` says when
+    and how (seconds and processor seconds of each step, tokens, a bare forward pass for scale).
+    """
+
+    stage: str
+    published_at: datetime
+    parameters: dict[str, Any]
+    provenance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CandidateSearchRecord:
+    """How the search for candidates went in one layer of one side; none kept is a result.
+
+    `n_tokens` were looked at, `orphan_share` of them have no neuron above its headline quantile;
+    `n_tried` directions were tested on other documents and `n_kept` beat 95 % of random ones.
+    """
+
+    side: Side
+    layer: int
+    n_tokens: int
+    orphan_share: float | None
+    n_tried: int
+    n_kept: int
+
+
+@dataclass(frozen=True)
+class SubstitutionSearchRecord:
+    """A search for counterexamples by substitution was made for this version, once.
+
+    `tried` replacements were run; `created_at` is set by the store.
+    """
+
+    side: Side
+    layer: int
+    neuron: int
+    tried: int
+    parameters: dict[str, Any] = field(default_factory=dict)
+    created_at: datetime | None = None
