@@ -63,6 +63,16 @@ def labels(
     return f"/{quote(pair)}/{layer}/{index}/labels{query({'side': side, 'run': run})}"
 
 
+def invisible(pair: str, layer: int, run: str | None = None) -> str:
+    """The candidate invisible features of a layer, both versions."""
+    return f"/{quote(pair)}/{layer}/invisible{query({'run': run})}"
+
+
+def candidate(pair: str, layer: int, k: int, run: str | None = None) -> str:
+    """One candidate invisible feature; `k` is its number in the layer."""
+    return f"/{quote(pair)}/{layer}/invisible/{k}{query({'run': run})}"
+
+
 def runs() -> str:
     """All runs."""
     return "/runs"
