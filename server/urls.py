@@ -73,6 +73,16 @@ def candidate(pair: str, layer: int, k: int, run: str | None = None) -> str:
     return f"/{quote(pair)}/{layer}/invisible/{k}{query({'run': run})}"
 
 
+def candidate_labels(pair: str, layer: int, k: int, run: str | None = None) -> str:
+    """Labels of a candidate invisible feature."""
+    return f"/{quote(pair)}/{layer}/invisible/{k}/labels{query({'run': run})}"
+
+
+def tax(pair: str, run: str | None = None) -> str:
+    """The interpretability tax of a pair: losses, layers, labels."""
+    return f"/{quote(pair)}/tax{query({'run': run})}"
+
+
 def runs() -> str:
     """All runs."""
     return "/runs"
@@ -87,6 +97,11 @@ def json_twin(address: str) -> str:
     """The JSON twin of a page's address: `/p/0/17?run=x` → `/p/0/17.json?run=x`."""
     path, mark, parameters = address.partition("?")
     return f"{'/index' if path == '/' else path}.json{mark}{parameters}"
+
+
+def candidate_name(layer: int, k: int) -> str:
+    """How a candidate invisible feature is written: `L0C3`."""
+    return f"L{layer}C{k}"
 
 
 def neuron_name(layer: int, index: int) -> str:
