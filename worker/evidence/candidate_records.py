@@ -1,7 +1,7 @@
 """Candidate invisible features of a run: found, tested, and described as records.
 
-    for record in candidates(engine, device, layout, versions, windows, baselines, seed, reporter):
-        ...
+    for record in candidates(engine, device, layout, lean, windows, baselines, settings, seed,
+                             reporter): ...   # a layer's search, then its candidates
 
 Documents are split by hash: on the finding ones directions are found, on the held-out ones they
 are tested. What does not do more than 95 % of random directions of the same variance is dropped;
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from store.evidence_records import CandidateRecord
+from store.evidence_records import CandidateRecord, CandidateSearchRecord
 from worker.engine import Engine
 from worker.evidence.baselines import Baselines
 from worker.evidence.batches import batches
@@ -84,10 +84,13 @@ def candidates(
     settings: CandidateSettings,
     seed: int,
     reporter: Reporter,
-) -> Iterator[CandidateRecord]:
-    """Records by side, layer and rank. `lean` are the models on the CPU, for their weights."""
+) -> Iterator[CandidateRecord | CandidateSearchRecord]:
+    """By side and layer: the search, then its candidates by rank. `lean` are the models on the
+    CPU, for their weights."""
     finding, testing = split(windows, seed, settings)
     if not len(finding) or not len(testing):
+        for own, layer in layout.layers():
+            yield CandidateSearchRecord(own.side, layer, 0, None, 0, 0)
         return
     reporter.step("candidates", len(finding), "windows")
     parts, done = [], 0
@@ -108,6 +111,15 @@ def candidates(
     rows = Rows.of(finding, parts)
     carried = _carriers(engine, device, layout, finding, tested, rows, reporter)
     for place, kept in tested.items():
+        orphan = outputs[place].orphan
+        yield CandidateSearchRecord(
+            side=place[0],
+            layer=place[1],
+            n_tokens=len(orphan),
+            orphan_share=float(orphan.mean()) if len(orphan) else None,
+            n_tried=len(found[place]),
+            n_kept=len(kept),
+        )
         describe = Description(layout, lean, baselines, means, settings, rows, place)
         for rank, one in enumerate(kept):
             yield describe.record(one, rank, outputs[place], carried[place][rank])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from store.evidence_records import CandidateRecord
+from store.evidence_records import CandidateRecord, CandidateSearchRecord
+from store.records import Side
 from tests.worker.evidence.planting import (
     DirectEngine,
     baselines_of,
@@ -34,14 +35,23 @@ def windows(seed: int = 5) -> EvidenceWindows:
     return random_windows(340, seed, n_ctx=16, d_vocab=80)
 
 
-def found_in(left: LeanModel, right: LeanModel, workers: int = 1) -> list[CandidateRecord]:
-    models = {"left": left, "right": right}
+def searched(
+    left: LeanModel, right: LeanModel, workers: int = 1, settings: CandidateSettings = SETTINGS
+) -> list[CandidateRecord | CandidateSearchRecord]:
+    models: dict[Side, LeanModel] = {"left": left, "right": right}
     return list(
         candidates(
             DirectEngine(models, workers), "cpu", layout_of(models), models, windows(),
-            baselines_of(models, windows()), SETTINGS, 0, Silent(),
+            baselines_of(models, windows()), settings, 0, Silent(),
         )
     )  # fmt: skip
+
+
+def found_in(
+    left: LeanModel, right: LeanModel, workers: int = 1, settings: CandidateSettings = SETTINGS
+) -> list[CandidateRecord]:
+    found = searched(left, right, workers, settings)
+    return [one for one in found if isinstance(one, CandidateRecord)]
 
 
 def cosine(record: CandidateRecord, direction: torch.Tensor) -> float:
@@ -106,14 +116,33 @@ def test_carriers_parts_add_up_to_the_projection(models: tuple[LeanModel, LeanMo
     """All parts together are the output's mean projection: shares of all neurons sum to 1."""
     everyone = CandidateSettings(find_tokens=4000, test_tokens=500, carriers=64)
     planted = plant(models[0], layer=0, strength=3.0, seed=3)
-    both = {"left": planted.lean, "right": models[1]}
-    found = candidates(
-        DirectEngine(both), "cpu", layout_of(both), both, windows(),
-        baselines_of(both, windows()), everyone, 0, Silent(),
-    )  # fmt: skip
+    found = found_in(planted.lean, models[1], settings=everyone)
+    assert found
     for one in found:
         assert sum(share for _, share in one.carriers) == pytest.approx(1.0, rel=1e-4)
         assert sum(share for _, share in one.other_carriers) == pytest.approx(1.0, rel=1e-4)
+
+
+def test_every_layer_says_how_its_search_went(models: tuple[LeanModel, LeanModel]) -> None:
+    found = searched(*models)
+    place: tuple[str, int] | None = None
+    kept: dict[tuple[str, int], int] = {}
+    for one in found:
+        if isinstance(one, CandidateSearchRecord):
+            place = one.side, one.layer
+            assert place not in kept
+            kept[place] = one.n_kept
+            finding, _ = split(windows(), 0, SETTINGS)
+            assert one.n_tokens == finding.n_tokens
+            assert one.orphan_share is not None
+            assert 0 <= one.orphan_share <= 1
+            assert one.n_kept <= one.n_tried
+        else:
+            assert (one.side, one.layer) == place  # a layer's search comes before its candidates
+            kept[one.side, one.layer] -= 1
+    assert kept == {(side, layer): 0 for side in ("left", "right") for layer in (0, 1)}
+    none = searched(*models, settings=CandidateSettings(find_tokens=0, test_tokens=0))
+    assert [(one.side, one.layer) for one in none] == list(kept)
 
 
 def test_no_document_is_on_both_sides_of_the_split() -> None:
