@@ -1,7 +1,7 @@
 """What each shown quantity means: one dictionary, behind every term that can be asked about.
 
 `DEFINITIONS[key]` is shown where the term stands (a popover) and on `/definitions#key`. The words
-follow docs/evidence.md; `source` names its section.
+follow docs/evidence.md; `source` is the anchor of its section there (or its number).
 """
 
 from __future__ import annotations
@@ -206,5 +206,142 @@ DEFINITIONS: dict[str, Definition] = {
         "Cross-entropy on held-out documents, which training never saw. Bits a byte can be "
         "compared between tokenizers.",
         source="7",
+    ),
+    "excess": Definition(
+        "excess over the null",
+        "",
+        "Best correlation minus what a random basis reaches. About zero or below: the best match "
+        "is no better than a random direction.",
+        "max ρ − max ρ with a random orthogonal basis",
+        "excess",
+    ),
+    "hidden_share": Definition(
+        "hidden share",
+        "share of effect",
+        "The share of a version's effect that lies on tokens where its display site is below its "
+        "own 99.9 % quantile: what a page of strong examples does not show. Exact where both parts "
+        "were ablated in true forward passes, else an estimate with its measured error.",
+        "H(q) = effect where z is below its q-quantile ÷ effect; shown is q = 99.9 %",
+        "hidden-share",
+    ),
+    "hidden_curve": Definition(
+        "hidden share at every quantile",
+        "share of effect",
+        "H(q) for all q, each version over its own quantiles, so that activations without a common "
+        "unit can be drawn together. Dotted: what it would be if every token had the same effect. "
+        "The axis is stretched towards the strongest tokens.",
+        source="hidden-share",
+    ),
+    "effect": Definition(
+        "effect",
+        "nats a token",
+        "How far the model's predictions move (KL divergence, mean over the evidence tokens) when "
+        "this version is held at its mean.",
+        "KL(p ‖ p with z_post := E[z_post])",
+        "exact-ablation",
+    ),
+    "effect_mass": Definition(
+        "effect-weighted histogram",
+        "share of effect",
+        "Where the version's effect is, over the same axis as its activations: the height is the "
+        "share of its effect in each stretch of the axis. Strong activations may carry little of "
+        "it, being rare.",
+        "F(t) = ½·δ(t)²·E[(∂ log p(ŷ)/∂z(t))²], δ = z_post − E[z_post]",
+        "effect-mass",
+    ),
+    "exact": Definition(
+        "exact",
+        "",
+        "Measured by true forward passes with the version's low activations, and its high ones, "
+        "held at the mean. The interval is a 95 % bootstrap over token windows.",
+        "H = KL_low / (KL_low + KL_high)",
+        "exact-ablation",
+    ),
+    "estimate": Definition(
+        "estimate",
+        "",
+        "A second-order estimate of what an ablation would give, here for want of an exact value. "
+        "Its error is the mean absolute difference from exact values, measured on neurons of the "
+        "same layer. Its bias differs between activation functions, so an estimate is never set "
+        "against an exact value.",
+        source="effect-mass",
+    ),
+    "joint_density": Definition(
+        "through the LayerNorm",
+        "tokens",
+        "How often each pair of values before (mid) and after (post) the LayerNorm occurs. A "
+        "LayerNorm divides by the spread of the whole layer, so a small mid can become a large "
+        "post on a token where all neurons are quiet.",
+        source="through-the-layernorm",
+    ),
+    "polysemanticity": Definition(
+        "polysemanticity score",
+        "",
+        "A heuristic: how far apart two groups of the version's contexts lie, in the band where "
+        "they lie furthest apart. It sees that contexts differ, not that meanings do. 0: nothing "
+        "to tell apart; 1 and more: two groups that have nothing in common.",
+        "|a|·|b| − a·b, a and b the centroids of 2-means on whitened contexts",
+        "polysemanticity",
+    ),
+    "sense": Definition(
+        "sense",
+        "share of clustered contexts",
+        "A cluster of the version's contexts, as many as tell themselves apart, at least one. Its "
+        "band is the one in which it is most common beside the others. What it means is for the "
+        "reader of its examples to say.",
+        source="senses",
+    ),
+    "token_entropy": Definition(
+        "token entropy",
+        "nats",
+        "Of the tokens in focus in the top examples: 0 when all are one token, 3 when 20 examples "
+        "have 20 tokens.",
+        "−Σ p·ln p",
+        "polysemanticity",
+    ),
+    "max_token_share": Definition(
+        "largest token share",
+        "share of top examples",
+        "The share of the top examples that have the most frequent token in focus.",
+        source="polysemanticity",
+    ),
+    "token_variance_explained": Definition(
+        "variance explained by the token",
+        "share of variance",
+        "How much of the activation's variance is known from the current token alone, without its "
+        "context, over the token sample.",
+        "Var(E[z|token]) / Var z",
+        "polysemanticity",
+    ),
+    "candidate": Definition(
+        "candidate invisible feature",
+        "",
+        "A direction of the layer's MLP output with more effect than 95 % of random directions "
+        "like it, found on tokens where no single neuron is strong. A candidate, not a finding: "
+        "its page shows what speaks for it.",
+        source="candidates",
+    ),
+    "carrier_share": Definition(
+        "share of the direction",
+        "share of the direction's output",
+        "How much of a candidate's output, on the tokens where it is found, comes from this "
+        "neuron. Negative: the neuron works against it.",
+        source="candidates",
+    ),
+    "counterexample": Definition(
+        "counterexample",
+        "",
+        "A context that speaks against what the top examples suggest: strong but unlike all of "
+        "them; silent where their token predicts firing; or a corpus window in which one token "
+        "was changed, read again by the model.",
+        source="counterexamples",
+    ),
+    "context_distance": Definition(
+        "distance",
+        "",
+        "Cosine distance to the nearest top example, between whitened contexts (the residual "
+        "stream that the MLP reads): 0 the same, 1 nothing in common.",
+        "1 − cos",
+        "counterexamples",
     ),
 }

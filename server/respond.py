@@ -2,14 +2,15 @@
 
     return respond.page(request, "neuron.html", neuron_page, headers)
 
-Pages of a pinned run are kept by the reader's browser for a day and revalidated by an ETag that
-is known before the page is made; everything else is asked for anew each time.
+Pages of a pinned run have an ETag. Once all that they will ever show is published they are kept by
+the reader's browser for a day; as long as a stage is to come they are revalidated each time (a
+short answer, while nothing changed). Everything else is asked for anew.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastapi import Request
@@ -23,6 +24,8 @@ from store.records import RunRecord
 
 PINNED = "public, max-age=86400"
 FRESH = "no-cache"
+#: Stages after which a run's pages change no more.
+STAGES = frozenset({"statistics", "evidence"})
 
 
 class NotModified(Exception):
@@ -66,18 +69,21 @@ def is_pinned(request: Request, run: RunRecord) -> bool:
     return request.query_params.get("run") == run.id
 
 
-def freshness(request: Request, run: RunRecord) -> dict[str, str]:
+def freshness(request: Request, run: RunRecord, later: Iterable[str | None] = ()) -> dict[str, str]:
     """Cache headers of a page of `run`. Raises NotModified when the reader has it already.
 
-    The ETag is weak (the body may be compressed) and made of what decides on the page: the
-    address, the run with its stages, and the build of this server.
+    `later` names the states of what comes to this page after the run's stages (None: not there
+    yet). The ETag is weak (the body may be compressed) and made of what decides on the page: the
+    address, the run with its stages, `later`, and the build of this server.
     """
     if not is_pinned(request, run):
         return {"Cache-Control": FRESH}
+    states = list(later)
     address = f"{request.url.path}?{request.url.query}"
-    parts = (site_of(request).build, run.id, *run.stages, address)
-    etag = 'W/"' + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20] + '"'
-    headers = {"Cache-Control": PINNED, "ETag": etag}
+    parts = (site_of(request).build, run.id, *run.stages, *(state or "" for state in states))
+    etag = 'W/"' + hashlib.sha256("\n".join((*parts, address)).encode()).hexdigest()[:20] + '"'
+    complete = set(run.stages) >= STAGES and None not in states
+    headers = {"Cache-Control": PINNED if complete else FRESH, "ETag": etag}
     known = {tag.strip() for tag in request.headers.get("if-none-match", "").split(",")}
     if etag in known or etag.removeprefix("W/") in known or "*" in known:
         raise NotModified(headers)
