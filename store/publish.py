@@ -1,38 +1,18 @@
-"""Loading a run: in chunks, unseen by readers, then published in one small transaction.
-
-The one place for dialect code: rows go in by binary COPY on Postgres and by executemany on SQLite.
-Each chunk is a transaction of its own, so that readers and other writers wait briefly at most, and
-begins by claiming the run: a load that another process took over or swept stops at its next chunk.
-"""
+"""Loading a run: in chunks, unseen by readers, then published in one small transaction."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Connection,
-    Double,
-    Engine,
-    Integer,
-    LargeBinary,
-    SmallInteger,
-    String,
-    Table,
-    func,
-    insert,
-    select,
-    update,
-)
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import Connection, Engine, Table, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from store import rows, runs, tables
+from store.bulk import ChunkedLoad, Progress, RowsByTable, refresh_statistics
 from store.engine import writing
 from store.errors import AlreadyPublished, LoadInterrupted, StoreError
 from store.records import (
@@ -48,45 +28,27 @@ from store.records import (
 from store.removal import abandon, disown, remove, sweep
 from store.types import now
 
-#: Called as progress(what, rows): what is "windows", "neurons", "examples" …, rows so far of it.
-Progress = Callable[[str, int], None]
+__all__ = ["Loader", "Progress", "loading", "sweep"]
 
-__all__ = ["Loader", "Progress", "insert_rows", "loading", "sweep"]
-
-CHUNK = 2_000  # rows in a transaction
 CHUNK_OF_NEURONS = 250  # versions, each with about a dozen rows in five tables
-
-_POSTGRES_TYPES: tuple[tuple[type, str, int], ...] = (  # subclasses first: type, COPY's name, bytes
-    (SmallInteger, "int2", 2),
-    (BigInteger, "int8", 8),
-    (Integer, "int4", 4),
-    (Double, "float8", 8),
-    (Boolean, "bool", 1),
-    (LargeBinary, "bytea", 0),
-    (String, "text", 0),
-)
-
-_Record = TypeVar("_Record")
-_Rows = dict[Table, list[rows.Row]]
 
 
 class Loader:
     """What `loading` gives: a method a kind of record, each of which may be called repeatedly.
 
     Order: vocabulary, documents, windows, neurons, examples (foreign keys); layers and losses at
-    any time; publish last. Iterables may be generators: rows go out in chunks. A record that the
-    tables refuse (twice the same, an example on no window …) is a `StoreError`.
+    any time; publish last. Iterables may be generators: rows go out in chunks.
     """
 
-    def __init__(self, engine: Engine, run: RunRecord, key: int, name: str, progress: Progress):
+    def __init__(
+        self, engine: Engine, run: RunRecord, key: int, name: str, progress: Progress | None
+    ) -> None:
         self.published = False
         self._engine = engine
         self._run = run
         self._key = key
         self._name = name
-        self._progress = progress
-        self._written: dict[str, int] = {}
-        self._size = 0
+        self._chunks = ChunkedLoad(self._claimed, progress)
         self._n_vocabulary: int | None = None
         self._hook_points: dict[rows.Row, str] = {}
 
@@ -108,25 +70,25 @@ class Loader:
                 select(func.count()).where(tables.token.c.vocabulary_id == vocabulary_id)
             ):
                 packed = [(vocabulary_id, i, bytes(token)) for i, token in enumerate(tokens)]
-                self._insert(connection, tables.token, packed)
+                self._chunks.insert(connection, tables.token, packed)
             connection.execute(
                 update(tables.run)
                 .where(tables.run.c.key == self._key)
                 .values(vocabulary_id=vocabulary_id)
             )
         self._n_vocabulary = len(tokens)
-        self._count("tokens", len(tokens))
+        self._chunks.count("tokens", len(tokens))
 
     def documents(self, records: Iterable[DocumentRecord]) -> int:
         """Documents that examples name; returns the rows written."""
-        return self._load(
+        return self._chunks.load(
             "documents", records, lambda r: {tables.document: [rows.of_document(self._key, r)]}
         )
 
     def windows(self, records: Iterable[WindowRecord]) -> int:
         """Token windows that examples show, each once."""
         n = self._tokens_known()
-        return self._load(
+        return self._chunks.load(
             "windows", records, lambda r: {tables.window: [rows.of_window(self._key, r, n)]}
         )
 
@@ -134,7 +96,7 @@ class Loader:
         """Versions with their histograms, partners and logit effects."""
         n = self._tokens_known()
 
-        def split(record: NeuronRecord) -> _Rows:
+        def split(record: NeuronRecord) -> RowsByTable:
             hook_points = []
             for *place, name in rows.of_hook_points(self._key, record):
                 known = self._hook_points.get(tuple(place))
@@ -151,23 +113,23 @@ class Loader:
                 tables.logit_effect: rows.of_logit_effects(self._key, record, n),
             }
 
-        return self._load("neurons", records, split, CHUNK_OF_NEURONS)
+        return self._chunks.load("neurons", records, split, CHUNK_OF_NEURONS)
 
     def examples(self, records: Iterable[ExampleRecord]) -> int:
         """Examples of versions that were loaded, on windows that were loaded."""
-        return self._load(
+        return self._chunks.load(
             "examples", records, lambda r: {tables.example: [rows.of_example(self._key, r)]}
         )
 
     def layers(self, records: Iterable[LayerRecord]) -> int:
         """What has one value per layer of the pair."""
-        return self._load(
+        return self._chunks.load(
             "layers", records, lambda r: {tables.layer: [rows.of_layer(self._key, r)]}
         )
 
     def losses(self, records: Iterable[LossRecord]) -> int:
         """Losses on held-out documents, a row a side and source."""
-        return self._load(
+        return self._chunks.load(
             "losses", records, lambda r: {tables.run_loss: [rows.of_loss(self._key, r)]}
         )
 
@@ -192,51 +154,15 @@ class Loader:
                 .values(
                     status="published",
                     published_at=moment,
-                    size_bytes=self._size,
+                    size_bytes=self._chunks.size,
                     loader=None,
                     loaded_at=None,
                 )
             )
         self.published = True
         with writing(self._engine) as connection:
-            _refresh_statistics(connection)
+            refresh_statistics(connection, (tables.neuron, tables.example, tables.window))
         return runs.get_run(self._engine, self._run.id)
-
-    def _load(
-        self,
-        what: str,
-        records: Iterable[_Record],
-        split: Callable[[_Record], _Rows],
-        chunk: int = CHUNK,
-    ) -> int:
-        """Write records in chunks; `split` gives a record's rows by table, parents first."""
-        iterator, written = iter(records), 0
-        while part := list(islice(iterator, chunk)):
-            gathered: _Rows = {}
-            try:
-                for record in part:
-                    for table, its_rows in split(record).items():
-                        gathered.setdefault(table, []).extend(its_rows)
-                with self._claimed() as connection:
-                    for table, its_rows in gathered.items():
-                        self._insert(connection, table, its_rows)
-            except IntegrityError as error:
-                said = str(error.orig).strip().splitlines()[0]
-                raise StoreError(f"The database refused some {what}: {said}") from error
-            except ValueError as error:
-                raise StoreError(f"Some {what} cannot be stored: {error}") from error
-            written += len(part)
-            self._count(what, len(part))
-        return written
-
-    def _insert(self, connection: Connection, table: Table, its_rows: Sequence[rows.Row]) -> None:
-        if its_rows:
-            insert_rows(connection, table, its_rows)
-            self._size += _stored_bytes(table, its_rows)
-
-    def _count(self, what: str, added: int) -> None:
-        self._written[what] = self._written.get(what, 0) + added
-        self._progress(what, self._written[what])
 
     def _tokens_known(self) -> int:
         if self._n_vocabulary is None:
@@ -279,7 +205,7 @@ def loading(engine: Engine, run: RunRecord, progress: Progress | None = None) ->
     sweep(engine)
     name = uuid4().hex
     key = _begin(engine, run, name)
-    loader = Loader(engine, run, key, name, progress or (lambda what, rows: None))
+    loader = Loader(engine, run, key, name, progress)
     try:
         yield loader
     except BaseException:
@@ -288,30 +214,6 @@ def loading(engine: Engine, run: RunRecord, progress: Progress | None = None) ->
         raise
     if not loader.published:
         abandon(engine, key, name)
-
-
-def insert_rows(connection: Connection, table: Table, its_rows: Sequence[rows.Row]) -> None:
-    """Rows with a value for each of the table's columns, in their order.
-
-    Values are plain Python ones: text has been through `clean_text`, moments are not among them.
-    """
-    preparer = connection.dialect.identifier_preparer
-    columns = ", ".join(preparer.quote(column.name) for column in table.columns)
-    target = f"{preparer.format_table(table)} ({columns})"
-    if connection.dialect.name == "postgresql":
-        driver: Any = connection.connection.driver_connection
-        statement = f"COPY {target} FROM STDIN (FORMAT BINARY)"
-        fault: Any = connection.dialect.loaded_dbapi.Error
-        try:
-            with driver.cursor() as cursor, cursor.copy(statement) as copy:
-                copy.set_types([_postgres_type(column.type)[0] for column in table.columns])
-                for row in its_rows:
-                    copy.write_row(row)
-        except fault as error:  # SQLAlchemy does not see this cursor: give its error the usual form
-            raise DBAPIError.instance(statement, None, error, fault) from error
-    else:
-        marks = ", ".join("?" for _ in table.columns)
-        connection.exec_driver_sql(f"INSERT INTO {target} VALUES ({marks})", list(its_rows))
 
 
 def _begin(engine: Engine, run: RunRecord, name: str) -> int:
@@ -395,30 +297,3 @@ def _found_or_inserted(
             pass  # another process was faster
         row_id = connection.execute(found).scalar_one()
     return int(row_id)
-
-
-def _refresh_statistics(connection: Connection) -> None:
-    """Tell the planner how the tables look now: without, it guesses and takes a wrong index."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA analysis_limit = 1000")
-    for table in (tables.neuron, tables.example, tables.window):
-        connection.exec_driver_sql(
-            f"ANALYZE {connection.dialect.identifier_preparer.format_table(table)}"
-        )
-
-
-def _postgres_type(type_: object) -> tuple[str, int]:
-    implementation = getattr(type_, "impl_instance", type_)
-    for kind, name, width in _POSTGRES_TYPES:
-        if isinstance(implementation, kind):
-            return name, width
-    raise TypeError(f"no bulk load for columns of type {type_!r}")
-
-
-def _stored_bytes(table: Table, its_rows: Sequence[rows.Row]) -> int:
-    """Bytes of the rows' values, without what a database adds."""
-    fixed = sum(_postgres_type(column.type)[1] for column in table.columns)
-    return sum(
-        fixed + sum(len(value) for value in row if isinstance(value, bytes | str))
-        for row in its_rows
-    )
