@@ -9,32 +9,29 @@ publication in one piece. An interrupted run goes on with `resume=True`.
 from __future__ import annotations
 
 import platform
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from store import progress, runs
+from store import runs
 from store.engine import Engine as Database
 from store.engine import data_dir, open_engine
-from store.errors import AlreadyPublished, RunNotFound, StoreError
+from store.errors import AlreadyPublished, RunNotFound
 from store.records import RunRecord
 from worker import steps
-from worker.engine import Engine
-from worker.errors import WorkerError
 from worker.pairs import Pair
 from worker.plan import Plan, make_plan
 from worker.publish import Findings, publish
 from worker.reporter import Reporter, Several, Silent, Site
 from worker.run_directory import RunDirectory
+from worker.run_progress import shown_progress
 from worker.settings import StatisticsSettings
 from worker.statistics_job import FLUSH_SECONDS
+from worker.watch import Watch
 
 _LIBRARIES = ("twinscope", "torch", "transformer-lens", "tokenizers", "numpy", "numba", "scipy")
 
@@ -83,7 +80,7 @@ def precompute(
             reporter.note(f"Run {known.id} of {known.pair.slug} is published already.")
             return known
         path = (work_dir or data_dir() / "work") / plan.run_id
-        with RunDirectory.locked(path) as directory, _site(database, plan) as site:
+        with RunDirectory.locked(path) as directory, _progress(database, plan) as site:
             if not resume:
                 directory.clear_passing()
             everyone = Several(reporter, site)
@@ -100,11 +97,11 @@ def _compute(
     flush_seconds: float,
 ) -> RunRecord:
     with plan.engine() as engine:
-        watch = _Watch(engine)
+        watch = Watch(engine)
         found = steps.statistics_pass(plan, engine, directory, reporter, flush_seconds)
         watch.lap("statistics")
         sample = steps.finish_sample(plan, found.merged, directory)
-        watch.lap("sample")
+        watch.lap("sample", by_workers=False)
         results = steps.layer_results(plan, engine, directory, reporter)
         watch.lap("comparison")
         losses = steps.held_out_losses(plan, engine, reporter)
@@ -113,7 +110,7 @@ def _compute(
             plan, engine, directory, found.merged, results, sample, reporter
         )
         watch.lap("gather")
-    provenance = _provenance(plan, watch, found.tally, len(sample), directory)
+    provenance = _provenance(plan, watch, found.tally, len(sample))
     run = RunRecord(
         id=plan.run_id,
         identity_sha256=plan.sha256,
@@ -152,46 +149,12 @@ def _published(database: Database, run_id: str) -> RunRecord | None:
         return None
 
 
-@contextmanager
-def _site(database: Database, plan: Plan) -> Iterator[Site]:
-    """The run's progress in the database, with how it ended."""
-    write = partial(progress.report, database)
-    site = Site(write, plan.run_id, plan.pair.slug, plan.corpus_record.spec)
-    try:
-        yield site
-    except BaseException as error:
-        with suppress(StoreError):
-            if isinstance(error, KeyboardInterrupt):
-                site.end("interrupted", "Go on with the same command and --resume.")
-            elif isinstance(error, (WorkerError, StoreError)):
-                site.end("failed", str(error))
-            else:
-                site.end("failed", f"{type(error).__name__}: {error}".splitlines()[0])
-        raise
-    site.end("done")
+def _progress(database: Database, plan: Plan) -> AbstractContextManager[Site]:
+    spec = plan.corpus_record.spec
+    return shown_progress(database, plan.run_id, plan.pair.slug, spec, "statistics")
 
 
-class _Watch:
-    """Seconds of each step, and the workers' processor time where they had a part in it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.started_at = datetime.now(UTC)
-        self.seconds: dict[str, float] = {}
-        self.cpu_seconds: dict[str, float] = {}
-        self._engine = engine
-        self._last = time.monotonic()
-
-    def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self.seconds[name] = round(now - self._last, 2)
-        self._last = now
-        if name != "sample":
-            self.cpu_seconds[name] = round(self._engine.cpu_seconds, 2)
-
-
-def _provenance(
-    plan: Plan, watch: _Watch, tally: steps.Tally, sample: int, directory: RunDirectory
-) -> dict[str, Any]:
+def _provenance(plan: Plan, watch: Watch, tally: steps.Tally, sample: int) -> dict[str, Any]:
     problems = plan.corpus.problems
     return {
         "started_at": watch.started_at.isoformat(timespec="seconds"),
@@ -212,7 +175,8 @@ def _provenance(
                 for flaw in problems.listed
             ],
         },
-        "sample": {"tokens": sample, "directory": str(directory.sample)},
+        "sample": {"tokens": sample},
+        "corpus": list(plan.corpus.specs),
         "training": plan.pair.training,
     }
 

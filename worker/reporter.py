@@ -102,10 +102,17 @@ class Site:
     """
 
     def __init__(
-        self, write: Any, run_id: str, pair_slug: str, corpus_spec: str, interval: float = 1.0
+        self,
+        write: Any,
+        run_id: str,
+        pair_slug: str,
+        corpus_spec: str,
+        stage: str = "statistics",
+        interval: float = 1.0,
     ) -> None:
         self._write = write
         self._names = (run_id, pair_slug, corpus_spec)
+        self._stage = stage
         self._interval = interval
         self._step = ("starting", "tokens")
         self._total: int | None = None
@@ -141,7 +148,7 @@ class Site:
             run_id=run_id,
             pair_slug=pair_slug,
             corpus_spec=corpus_spec,
-            stage="statistics",
+            stage=self._stage,
             step=step,
             done=self._done,
             total=self._total,

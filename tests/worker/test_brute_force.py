@@ -387,5 +387,4 @@ def test_the_run_says_what_it_is(case: Case) -> None:
     assert case.run.id == case.run.identity_sha256[:10]
     assert case.run.parameters["sample_size"] == SETTINGS.sample_size
     assert case.run.provenance["sample"]["tokens"] == SETTINGS.sample_size
-    assert Path(case.run.provenance["sample"]["directory"]).is_dir()
     json.dumps(case.run.provenance)

@@ -441,7 +441,7 @@ def test_a_work_directory_is_used_by_one_process(place: Place, reference: Refere
 
 
 def test_the_sample_stays(place: Place, reference: Reference) -> None:
-    sample = open_sample(Path(reference[0].provenance["sample"]["directory"]))
+    sample = open_sample(place.root / "work" / reference[0].id / "sample")
     assert len(sample) == SETTINGS.sample_size
     assert sample.block("left", 1, "mid").shape == (SETTINGS.sample_size, 12)
 
