@@ -344,4 +344,114 @@ DEFINITIONS: dict[str, Definition] = {
         "1 − cos",
         "counterexamples",
     ),
+    "loss_difference": Definition(
+        "loss difference",
+        "nats a token, bits a byte",
+        "Loss of one model minus loss of the other on the same held-out tokens; below zero the "
+        "first predicts better. The interval is a 95 % bootstrap over documents, both models' "
+        "losses of a document drawn together.",
+        "Σ (nats of the one − nats of the other) ÷ tokens",
+        "loss-difference",
+    ),
+    "layer_effect": Definition(
+        "effect of the layer",
+        "nats a token",
+        "How far the model's predictions move (KL divergence, mean over the evidence tokens) when "
+        "every neuron of the layer is held at its mean at once.",
+        "KL(p ‖ p with all z_post := E[z_post])",
+        "layer-panel",
+    ),
+    "loss_recovered": Definition(
+        "loss recovered",
+        "share of what the layer does for the loss",
+        "Only the highest activations of each neuron are kept (by its own quantile), the others "
+        "held at their mean. 0: the loss is as with the whole layer held at its mean; 100 %: as "
+        "with the layer untouched.",
+        "(CE_ablated − CE_kept) ÷ (CE_ablated − CE)",
+        "layer-panel",
+    ),
+    "orphan_effect": Definition(
+        "orphan effect",
+        "share of the layer's effect",
+        "The share of the layer's effect that falls on tokens where no neuron of the layer "
+        "exceeds its own 99.9 % quantile: tokens that no page of strong examples shows. The "
+        "interval is a 95 % bootstrap over token windows.",
+        source="layer-panel",
+    ),
+    "rescue": Definition(
+        "rescue by the LayerNorm",
+        "share of the layer's effect",
+        "The layer's effect by decile of the standard deviation before its LayerNorm. The "
+        "LayerNorm divides by it, so in the lowest deciles small activations are made large. A "
+        "tenth in each would say that it does not matter.",
+        source="layer-panel",
+    ),
+    "median": Definition(
+        "median over neurons",
+        "",
+        "Half of the layer's neurons lie below. The bar holds the middle half of them, the line "
+        "the middle nine tenths. The interval covers the median with 95 %, whatever the "
+        "distribution (order statistics).",
+        source="layer-panel",
+    ),
+    "wilson": Definition(
+        "Wilson interval",
+        "",
+        "A 95 % interval of a share that is counted: shares of as many draws would lie as far "
+        "away as the counted one does in one case of twenty. It stays within 0 and 100 % and is "
+        "sound for few labels.",
+        source="verdict",
+    ),
+    "control": Definition(
+        "control",
+        "",
+        "A third model of the pair, with the left one's activation function and no LayerNorm "
+        "after it: the model in which SoLU's cost has been reported.",
+        source="loss-difference",
+    ),
+    "twin": Definition(
+        "has a twin",
+        "share of neurons",
+        "The best match in the other model is mutual and above what a random basis reaches: as "
+        "far as correlation goes, the same neuron.",
+        "mutual and excess > 0",
+        "mutual",
+    ),
+    "candidate_effect": Definition(
+        "effect of a candidate",
+        "nats a token",
+        "How far the predictions move (KL divergence) when the layer's output is held at its mean "
+        "along this direction, on documents that the search did not see.",
+        source="candidates",
+    ),
+    "random_quantile": Definition(
+        "beats random directions",
+        "share of random directions",
+        "The share of random directions, drawn such that the layer's output varies as much along "
+        "each, whose ablation does less on the same tokens.",
+        source="candidates",
+    ),
+    "participation": Definition(
+        "participation",
+        "neurons",
+        "How many neurons carry the direction, counted by their shares: 1 when one neuron carries "
+        "it alone, n when n carry it alike.",
+        "(Σc)² ÷ Σc²",
+        "candidates",
+    ),
+    "token_share": Definition(
+        "share of tokens",
+        "share of the tokens searched",
+        "The tokens on which the candidate was found: the layer has much effect there, no neuron "
+        "exceeds its 99.9 % quantile, and the layer's output points this way.",
+        source="candidates",
+    ),
+    "projection": Definition(
+        "projection",
+        "activation",
+        "The layer's MLP output along the candidate's direction, less its mean: what takes the "
+        "place of an activation for a feature that is no neuron.",
+        "(output − mean)·direction",
+        "candidates",
+    ),
 }
