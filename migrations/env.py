@@ -7,16 +7,16 @@ Called by the `alembic` command (to write a new revision, say), it opens the dat
 from alembic import context
 from sqlalchemy import Connection
 
-from store import tables
 from store.engine import open_engine, writing
 from store.schema import VERSION_TABLE
+from store.tables_all import metadata
 
 
 def migrate(connection: Connection) -> None:
     """Run the migrations that were asked for, in the connection's transaction."""
     context.configure(
         connection=connection,
-        target_metadata=tables.metadata,
+        target_metadata=metadata,
         version_table=VERSION_TABLE,
         compare_type=True,
         render_as_batch=connection.dialect.name == "sqlite",

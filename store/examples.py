@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, and_, select
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Engine, and_, bindparam, select
 
 from store import packing, rows, runs, tables
 from store.engine import reading
-from store.records import ShownExample, Side
+from store.records import ShownExample, Side, WindowRecord
 
 
 def of_neuron(
@@ -45,6 +48,47 @@ def of_neuron(
             .order_by(example.c.band, example.c.rank)
         )
         return [_shown(row, run.n_vocabulary) for row in found.mappings()]
+
+
+def places(engine: Engine, run_id: str, side: Side, layer: int) -> list[tuple[Any, ...]]:
+    """Where the examples of a layer stand, without their values: rows of (neuron, band as its
+    index in `records.BANDS`, rank, document, window, position, activation)."""
+    example = tables.example.c
+    with reading(engine) as connection:
+        run = runs.published(connection, run_id)
+        found = connection.execute(
+            select(
+                example.neuron,
+                example.band,
+                example.rank,
+                example.document,
+                example.window,
+                example.position,
+                example.activation,
+            )
+            .where(example.run_key == run.key, example.side == side, example.layer == layer)
+            .order_by(example.neuron, example.band, example.rank)
+        )
+        return [tuple(row) for row in found]
+
+
+def windows(engine: Engine, run_id: str, places: Iterable[tuple[int, int]]) -> list[WindowRecord]:
+    """Whole token windows of a run by (document, window); what is not stored is left out."""
+    window = tables.window.c
+    found = []
+    with reading(engine) as connection:
+        run = runs.published(connection, run_id)
+        query = select(window.tokens).where(
+            window.run_key == run.key,
+            window.document == bindparam("document"),
+            window.window == bindparam("place"),
+        )
+        for document, place in sorted(set(places)):
+            packed = connection.scalar(query, {"document": document, "place": place})
+            if packed is not None:
+                tokens = packing.unpack_tokens(packed, run.n_vocabulary)
+                found.append(WindowRecord(document, place, tokens))
+    return found
 
 
 def _shown(row: rows.Read, n_vocabulary: int) -> ShownExample:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Table, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from store import rows, runs, tables
-from store.bulk import ChunkedLoad, Progress, RowsByTable, refresh_statistics
+from store.bulk import ChunkedLoad, Progress, Row, RowsByTable, refresh_statistics
 from store.engine import writing
 from store.errors import AlreadyPublished, LoadInterrupted, StoreError
 from store.records import (
@@ -50,7 +50,7 @@ class Loader:
         self._name = name
         self._chunks = ChunkedLoad(self._claimed, progress)
         self._n_vocabulary: int | None = None
-        self._hook_points: dict[rows.Row, str] = {}
+        self._hook_points: dict[Row, str] = {}
 
     def vocabulary(self, tokens: list[bytes]) -> None:
         """The bytes of each token id (index = id). Needed before windows, neurons, examples."""

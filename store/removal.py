@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from store import tables
 from store.engine import writing
+from store.tables_all import metadata
 from store.types import now
 
 #: A load that wrote nothing for so long was killed.
@@ -50,7 +51,7 @@ def sweep(engine: Engine, idle: timedelta = IDLE) -> list[str]:
 
 def remove(engine: Engine, key: int) -> None:
     """Delete a disowned run, a table a transaction, and vocabularies that no run uses any more."""
-    for table in reversed(tables.metadata.sorted_tables):
+    for table in reversed(metadata.sorted_tables):
         if "run_key" in table.c:
             with writing(engine) as connection:
                 connection.execute(delete(table).where(table.c.run_key == key))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from store import packing, tables
+from store.bulk import Row
 from store.histogram_edges import N_BINS
 from store.records import (
     BANDS,
@@ -32,27 +33,28 @@ from store.records import (
 )
 from store.types import clean_text
 
-Row = tuple[Any, ...]
-
 #: A row as read: SQLAlchemy's mapping of a result row.
 Read = Mapping[Any, Any]
 
 
-def of_document(run_key: int, record: DocumentRecord) -> Row:
-    """A row of `document`."""
+def of_document(run_key: int, record: DocumentRecord, stage: str | None = None) -> Row:
+    """A row of `document`; `stage` is the one that brings it, None for statistics."""
     return (
         run_key,
         int(record.document),
         clean_text(record.source),
         clean_text(record.name),
         bool(record.held_out),
+        stage,
     )
 
 
-def of_window(run_key: int, record: WindowRecord, n_vocabulary: int) -> Row:
-    """A row of `window`."""
+def of_window(
+    run_key: int, record: WindowRecord, n_vocabulary: int, stage: str | None = None
+) -> Row:
+    """A row of `window`; `stage` as for documents."""
     tokens = packing.pack_tokens(record.tokens, n_vocabulary)
-    return run_key, int(record.document), int(record.window), tokens
+    return run_key, int(record.document), int(record.window), tokens, stage
 
 
 def of_layer(run_key: int, record: LayerRecord) -> Row:

@@ -15,10 +15,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, func, inspect, select, text
 
-from store import runs, tables
+from store import runs
 from store.engine import reading, shown_url, writing
 from store.errors import SchemaMismatch
 from store.records import RunRecord
+from store.tables_all import metadata
 
 #: The migrations' own version table, so that another program's Alembic may share the server.
 VERSION_TABLE = "twinscope_version"
@@ -86,7 +87,7 @@ def check(engine: Engine) -> list[str]:
         context = MigrationContext.configure(
             connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
         )
-        return [_sentence(change) for change in compare_metadata(context, tables.metadata)]
+        return [_sentence(change) for change in compare_metadata(context, metadata)]
 
 
 def describe(engine: Engine) -> DatabaseState:
@@ -96,7 +97,7 @@ def describe(engine: Engine) -> DatabaseState:
         present = set(inspect(connection).get_table_names())
         rows = {
             table.name: connection.scalar(select(func.count()).select_from(table)) or 0
-            for table in tables.metadata.sorted_tables
+            for table in metadata.sorted_tables
             if table.name in present
         }
         version = connection.dialect.server_version_info or ()

@@ -2,6 +2,9 @@
 window, position): the keys are the field's own, so that bulk loads need no ids from the database
 and rows that are read together lie together.
 
+These are a run's own tables and those that all share; what a run's evidence adds stands in
+`store.tables_evidence`, in the same `metadata`.
+
 Tables are `WITHOUT ROWID` on SQLite where rows stay below a quarter of a page: one tree in the
 key's order, no second index. Wider rows would spill to other pages: not `window` and `example`.
 
@@ -60,19 +63,23 @@ CORRESPONDENCE: tuple[tuple[str, type[TypeEngine[Any]]], ...] = (
     ("assigned_correlation", Double),
 )
 
-_VERSION = ("run_key", "side", "layer", "neuron")
+#: The key of a version.
+VERSION = ("run_key", "side", "layer", "neuron")
 
 
-def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+def one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    """The check that a text column has one of these values."""
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
-def _run_key() -> Column[int]:
+def run_key() -> Column[int]:
+    """The run that a row belongs to and goes with."""
     return Column("run_key", ForeignKey("run.key", ondelete="CASCADE"), nullable=False)
 
 
-def _version_columns() -> tuple[Column[int] | Column[str], ...]:
+def version_columns() -> tuple[Column[int] | Column[str], ...]:
+    """The columns of VERSION."""
     return (
         Column("run_key", Integer, nullable=False),
         Column("side", String(5), nullable=False),
@@ -81,10 +88,9 @@ def _version_columns() -> tuple[Column[int] | Column[str], ...]:
     )
 
 
-def _version_reference() -> ForeignKeyConstraint:
-    return ForeignKeyConstraint(
-        _VERSION, [f"neuron.{name}" for name in _VERSION], ondelete="CASCADE"
-    )
+def version_reference() -> ForeignKeyConstraint:
+    """To the row of `neuron`, with which a row goes."""
+    return ForeignKeyConstraint(VERSION, [f"neuron.{name}" for name in VERSION], ondelete="CASCADE")
 
 
 model = Table(
@@ -163,7 +169,7 @@ run = Table(
     Column("created_at", Moment, nullable=False),
     Column("published_at", Moment),
     Column("size_bytes", BigInteger),
-    _one_of("status", ("loading", "published")),
+    one_of("status", ("loading", "published")),
     CheckConstraint(
         "status <> 'published' OR (published_at IS NOT NULL AND vocabulary_id IS NOT NULL)",
         name="published_whole",
@@ -173,16 +179,29 @@ run = Table(
 run_stage = Table(
     "run_stage",
     metadata,
-    _run_key(),
+    run_key(),
     Column("stage", String(30), nullable=False),
     Column("published_at", Moment, nullable=False),
+    Column("parameters", Json, nullable=False, server_default="{}"),
+    Column("provenance", Json, nullable=False, server_default="{}"),
+    PrimaryKeyConstraint("run_key", "stage"),
+)
+
+# A stage's load in progress: a row while it lasts, as `run.loader` is for the run itself.
+stage_load = Table(
+    "stage_load",
+    metadata,
+    run_key(),
+    Column("stage", String(30), nullable=False),
+    Column("loader", String(32)),
+    Column("loaded_at", Moment),
     PrimaryKeyConstraint("run_key", "stage"),
 )
 
 run_loss = Table(
     "run_loss",
     metadata,
-    _run_key(),
+    run_key(),
     Column("side", String(7), nullable=False),
     Column("source", CleanText, nullable=False),
     Column("n_documents", Integer, nullable=False),
@@ -190,7 +209,7 @@ run_loss = Table(
     Column("n_bytes", BigInteger, nullable=False),
     Column("nats", Double, nullable=False),
     PrimaryKeyConstraint("run_key", "side", "source"),
-    _one_of("side", (*SIDES, "control")),
+    one_of("side", (*SIDES, "control")),
 )
 
 progress = Table(
@@ -209,17 +228,19 @@ progress = Table(
     Column("message", CleanText),
     Column("started_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
-    _one_of("state", ("running", "done", "failed", "interrupted")),
+    one_of("state", ("running", "done", "failed", "interrupted")),
 )
 
 document = Table(
     "document",
     metadata,
-    _run_key(),
+    run_key(),
     Column("document", Integer, nullable=False),
     Column("source", CleanText, nullable=False),
     Column("name", CleanText, nullable=False),
     Column("held_out", Boolean, nullable=False),
+    # What brought it, if not the run's statistics: a failed load takes back its own.
+    Column("stage", String(30)),
     PrimaryKeyConstraint("run_key", "document"),
     sqlite_with_rowid=False,
 )
@@ -231,6 +252,7 @@ window = Table(
     Column("document", Integer, nullable=False),
     Column("window", Integer, nullable=False),
     Column("tokens", LargeBinary, nullable=False),
+    Column("stage", String(30)),
     PrimaryKeyConstraint("run_key", "document", "window"),
     ForeignKeyConstraint(
         ("run_key", "document"), ("document.run_key", "document.document"), ondelete="CASCADE"
@@ -240,7 +262,7 @@ window = Table(
 layer = Table(
     "layer",
     metadata,
-    _run_key(),
+    run_key(),
     Column("layer", SmallInteger, nullable=False),
     Column("cka", Double),
     PrimaryKeyConstraint("run_key", "layer"),
@@ -249,21 +271,21 @@ layer = Table(
 hook_point = Table(
     "hook_point",
     metadata,
-    _run_key(),
+    run_key(),
     Column("side", String(5), nullable=False),
     Column("layer", SmallInteger, nullable=False),
     Column("site", String(4), nullable=False),
     Column("name", CleanText, nullable=False),
     PrimaryKeyConstraint("run_key", "side", "layer", "site"),
-    _one_of("side", SIDES),
-    _one_of("site", SITES),
+    one_of("side", SIDES),
+    one_of("site", SITES),
 )
 
 neuron = Table(
     "neuron",
     metadata,
-    _run_key(),
-    *_version_columns()[1:],
+    run_key(),
+    *version_columns()[1:],
     Column("display_site", String(4), nullable=False),
     Column("n", BigInteger, nullable=False),
     # The display site's once more: what the explorer sorts by wants an index.
@@ -275,9 +297,9 @@ neuron = Table(
     *(Column(name, type_) for name, type_ in CORRESPONDENCE),
     Column("logit_kurtosis", Double),
     Column("logit_skewness", Double),
-    PrimaryKeyConstraint(*_VERSION),
-    _one_of("side", SIDES),
-    _one_of("display_site", SITES),
+    PrimaryKeyConstraint(*VERSION),
+    one_of("side", SIDES),
+    one_of("display_site", SITES),
     CheckConstraint("density BETWEEN 0 AND 1", name="density"),
     *(
         Index(None, "run_key", name)
@@ -289,45 +311,45 @@ neuron = Table(
 histogram = Table(
     "histogram",
     metadata,
-    *_version_columns(),
+    *version_columns(),
     Column("site", String(4), nullable=False),
     Column("counts", LargeBinary, nullable=False),
-    PrimaryKeyConstraint(*_VERSION, "site"),
-    _version_reference(),
-    _one_of("site", SITES),
+    PrimaryKeyConstraint(*VERSION, "site"),
+    version_reference(),
+    one_of("site", SITES),
     sqlite_with_rowid=False,
 )
 
 partner = Table(
     "partner",
     metadata,
-    *_version_columns(),
+    *version_columns(),
     Column("kind", String(6), nullable=False),
     Column("rank", SmallInteger, nullable=False),
     Column("partner_layer", SmallInteger, nullable=False),
     Column("partner_neuron", Integer, nullable=False),
     Column("correlation", Double, nullable=False),
-    PrimaryKeyConstraint(*_VERSION, "kind", "rank"),
-    _version_reference(),
-    _one_of("kind", ("across", "within")),
+    PrimaryKeyConstraint(*VERSION, "kind", "rank"),
+    version_reference(),
+    one_of("kind", ("across", "within")),
     sqlite_with_rowid=False,
 )
 
 logit_effect = Table(
     "logit_effect",
     metadata,
-    *_version_columns(),
+    *version_columns(),
     Column("promoted", LargeBinary, nullable=False),
     Column("suppressed", LargeBinary, nullable=False),
-    PrimaryKeyConstraint(*_VERSION),
-    _version_reference(),
+    PrimaryKeyConstraint(*VERSION),
+    version_reference(),
     sqlite_with_rowid=False,
 )
 
 example = Table(
     "example",
     metadata,
-    *_version_columns(),
+    *version_columns(),
     Column("band", SmallInteger, nullable=False, doc="index into records.BANDS"),
     Column("rank", SmallInteger, nullable=False),
     Column("document", Integer, nullable=False),
@@ -341,8 +363,8 @@ example = Table(
     Column("match_neuron", Integer),
     Column("match_quantile", Double),
     Column("match_values", LargeBinary),
-    PrimaryKeyConstraint(*_VERSION, "band", "rank"),
-    _version_reference(),
+    PrimaryKeyConstraint(*VERSION, "band", "rank"),
+    version_reference(),
     ForeignKeyConstraint(
         ("run_key", "document", "window"), ("window.run_key", "window.document", "window.window")
     ),
@@ -368,15 +390,19 @@ label = Table(
     Column("id", Integer, primary_key=True),
     Column("model_id", ForeignKey("model.id"), nullable=False),
     Column("layer", SmallInteger, nullable=False),
-    Column("neuron", Integer, nullable=False),
+    # What the label is on: a neuron, or a candidate by its direction's fingerprint.
+    Column("neuron", Integer),
+    Column("candidate", String(16)),
     Column("annotator_id", ForeignKey("annotator.id"), nullable=False),
     Column("verdict", String(12), nullable=False),
     Column("description", CleanText, nullable=False),
     Column("confidence", SmallInteger),
     Column("run_id", String(10)),
     Column("created_at", Moment, nullable=False),
-    _one_of("verdict", VERDICTS),
+    one_of("verdict", VERDICTS),
     CheckConstraint("confidence BETWEEN 1 AND 5", name="confidence"),
+    CheckConstraint("(neuron IS NULL) <> (candidate IS NULL)", name="subject"),
     Index(None, "model_id", "layer", "neuron", "annotator_id", "id"),
+    Index(None, "model_id", "layer", "candidate", "annotator_id", "id"),
     sqlite_autoincrement=True,
 )
