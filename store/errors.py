@@ -47,8 +47,12 @@ class LoadInterrupted(StoreError):
 
 
 class AlreadyPublished(StoreError):
-    """The run's identity is published already: nothing is to be done. `run` is the stored one."""
+    """The run's identity, a stage of it or a search is published already: nothing is to be done.
 
-    def __init__(self, run: RunRecord) -> None:
-        super().__init__(f"Run {run.id} is published already.")
+    `run` is the stored one, `part` what of it.
+    """
+
+    def __init__(self, run: RunRecord, part: str | None = None) -> None:
+        named = f"Run {run.id}" if part is None else f"{part} of run {run.id}"
+        super().__init__(f"{named} is published already.")
         self.run = run

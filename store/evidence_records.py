@@ -6,6 +6,7 @@ statistics stage, and published once. Tokens are named by (document, window, pos
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -187,6 +188,12 @@ class CandidateRecord:
     promoted: tuple[tuple[int, float], ...]
     suppressed: tuple[tuple[int, float], ...]
     contexts: dict[str, tuple[ContextRecord, ...]] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the direction wherever it is found again, as labels do: the first 16 hex digits
+        of the SHA-256 of its half-precision values."""
+        return hashlib.sha256(np.asarray(self.direction, "<f2").tobytes()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

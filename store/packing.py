@@ -5,21 +5,26 @@ token ids   "<u2" where the vocabulary has up to 65,536 tokens, else "<u4"
 values      a byte that says which sites (bit i: SITES[i]), then "<f2" [site, length]; not
             compressed, since half-precision activations are noise to zlib
 effects     token ids, then "<f4" of the same length
+singles     "<f4": edges, directions
+numbers     "<f8", NaN where undefined
+mass        the largest bin as "<f8", then zlib of byte planes of the bins' shares of it, "<f2"
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from store.records import SITES, CountArray, HalfArray, Site, TokenArray
+from store.records import BANDS, SITES, CountArray, FloatArray, HalfArray, Site, TokenArray
 
 COUNT_DTYPE = np.dtype("<i8")
 VALUE_DTYPE = np.dtype("<f2")
 EFFECT_DTYPE = np.dtype("<f4")
+NUMBER_DTYPE = np.dtype("<f8")
+TALLY_DTYPE = np.dtype("<u4")
 
 
 def token_dtype(n_tokens: int) -> np.dtype[np.unsignedinteger]:
@@ -82,3 +87,100 @@ def unpack_effects(packed: bytes, n_tokens: int) -> tuple[tuple[int, float], ...
     ids = unpack_tokens(packed[: length * width], n_tokens)
     effects = np.frombuffer(packed, EFFECT_DTYPE, offset=length * width)
     return tuple(zip(ids.tolist(), effects.tolist(), strict=True))
+
+
+def pack_halves(values: npt.ArrayLike) -> bytes:
+    """Values [length] of one kind in half precision, not compressed."""
+    return np.asarray(values, VALUE_DTYPE).tobytes()
+
+
+def unpack_halves(packed: bytes) -> HalfArray:
+    """The values of `pack_halves`; read-only."""
+    return np.frombuffer(packed, VALUE_DTYPE).astype(np.float16, copy=False)
+
+
+def pack_singles(values: npt.ArrayLike) -> bytes:
+    """Values [length] in single precision: edges, a direction."""
+    return np.asarray(values, EFFECT_DTYPE).tobytes()
+
+
+def unpack_singles(packed: bytes) -> FloatArray:
+    """The values of `pack_singles`; read-only."""
+    return np.frombuffer(packed, EFFECT_DTYPE).astype(np.float32, copy=False)
+
+
+def pack_numbers(numbers: Iterable[float | None]) -> bytes:
+    """A few numbers in double precision; None where undefined."""
+    return np.array([np.nan if x is None else x for x in numbers], NUMBER_DTYPE).tobytes()
+
+
+def unpack_numbers(packed: bytes) -> tuple[float | None, ...]:
+    """The numbers of `pack_numbers`."""
+    return tuple(x if x == x else None for x in np.frombuffer(packed, NUMBER_DTYPE).tolist())
+
+
+def unpack_defined(packed: bytes) -> tuple[float, ...]:
+    """The numbers of `pack_numbers` where none is undefined."""
+    return tuple(np.frombuffer(packed, NUMBER_DTYPE).tolist())
+
+
+def pack_mass(mass: npt.ArrayLike) -> bytes:
+    """Non-negative mass by bin, to a part in 2,000 of each bin (of 6e-5 of the largest, below it).
+
+    The largest bin in double precision, then zlib of the two byte planes of mass / largest in half
+    precision. ValueError for mass that is negative or not finite.
+    """
+    exact = np.asarray(mass, NUMBER_DTYPE)
+    if exact.size and not (np.isfinite(exact).all() and exact.min() >= 0):
+        raise ValueError("mass is negative or not finite")
+    largest = float(exact.max(initial=0.0))
+    shares = (exact / largest if largest > 0 else exact).astype(VALUE_DTYPE)
+    planes = np.ascontiguousarray(shares).view(np.uint8).reshape(-1, VALUE_DTYPE.itemsize).T
+    return np.array([largest], NUMBER_DTYPE).tobytes() + zlib.compress(planes.tobytes())
+
+
+def unpack_mass(packed: bytes) -> FloatArray:
+    """The mass of `pack_mass`, [bins] float32."""
+    width = NUMBER_DTYPE.itemsize
+    largest = np.frombuffer(packed[:width], NUMBER_DTYPE)[0]
+    planes = np.frombuffer(zlib.decompress(packed[width:]), np.uint8)
+    shares = np.ascontiguousarray(planes.reshape(VALUE_DTYPE.itemsize, -1).T).view(VALUE_DTYPE)
+    mass: FloatArray = (shares.ravel().astype(np.float64) * largest).astype(np.float32)
+    return mass
+
+
+def pack_token_counts(counts: Sequence[tuple[int, int]], n_tokens: int) -> bytes:
+    """(token id, count) pairs in their order; ids first, then counts."""
+    ids = pack_tokens([token for token, _ in counts], n_tokens)
+    return ids + np.array([count for _, count in counts], TALLY_DTYPE).tobytes()
+
+
+def unpack_token_counts(packed: bytes, n_tokens: int) -> tuple[tuple[int, int], ...]:
+    """The pairs of `pack_token_counts`."""
+    width = token_dtype(n_tokens).itemsize
+    length = len(packed) // (width + TALLY_DTYPE.itemsize)
+    ids = unpack_tokens(packed[: length * width], n_tokens)
+    counts = np.frombuffer(packed, TALLY_DTYPE, offset=length * width)
+    return tuple(zip(ids.tolist(), counts.tolist(), strict=True))
+
+
+def pack_bands(scores: Mapping[str, float | None]) -> bytes:
+    """Scores by band: a byte that says which (bit i: BANDS[i]), then numbers."""
+    mask = sum(1 << BANDS.index(band) for band in scores)
+    return bytes([mask]) + pack_numbers(scores[band] for band in BANDS if band in scores)
+
+
+def unpack_bands(packed: bytes) -> dict[str, float | None]:
+    """The scores of `pack_bands`, in the order of BANDS."""
+    bands = [band for bit, band in enumerate(BANDS) if packed[0] >> bit & 1]
+    return dict(zip(bands, unpack_numbers(packed[1:]), strict=True))
+
+
+def pack_places(places: Sequence[tuple[str, int]]) -> bytes:
+    """(band, rank) of examples, a byte each. ValueError for an unknown band or a rank over 255."""
+    return bytes(value for band, rank in places for value in (BANDS.index(band), int(rank)))
+
+
+def unpack_places(packed: bytes) -> tuple[tuple[str, int], ...]:
+    """The places of `pack_places`."""
+    return tuple((BANDS[packed[i]], packed[i + 1]) for i in range(0, len(packed), 2))

@@ -59,7 +59,7 @@ def of_window(
 
 def of_layer(run_key: int, record: LayerRecord) -> Row:
     """A row of `layer`."""
-    return run_key, int(record.layer), _number(record.cka)
+    return run_key, int(record.layer), number(record.cka)
 
 
 def of_loss(run_key: int, record: LossRecord) -> Row:
@@ -95,25 +95,25 @@ def of_neuron(run_key: int, record: NeuronRecord) -> Row:
         *_version(run_key, record),
         record.display_site,
         int(shown.n),
-        *(_number(getattr(shown, name)) for name in tables.STATISTICS),
+        *(number(getattr(shown, name)) for name in tables.STATISTICS),
         *(
-            _number(getattr(record.sites[site], name)) if site in record.sites else None
+            number(getattr(record.sites[site], name)) if site in record.sites else None
             for site in SITES
             for name in tables.STATISTICS
         ),
-        _number(record.density),
-        _number(record.density_threshold),
-        *map(_number, edges),
-        _number(match.same_index_correlation),
-        _integer(match.same_index_rank),
-        _integer(match.best_neuron),
-        _number(match.best_correlation),
-        _number(match.null),
+        number(record.density),
+        number(record.density_threshold),
+        *map(number, edges),
+        number(match.same_index_correlation),
+        integer(match.same_index_rank),
+        integer(match.best_neuron),
+        number(match.best_correlation),
+        number(match.null),
         None if match.mutual is None else bool(match.mutual),
-        _integer(match.assigned_neuron),
-        _number(match.assigned_correlation),
-        _number(effects.kurtosis) if effects else None,
-        _number(effects.skewness) if effects else None,
+        integer(match.assigned_neuron),
+        number(match.assigned_correlation),
+        number(effects.kurtosis) if effects else None,
+        number(effects.skewness) if effects else None,
     )
 
 
@@ -180,10 +180,10 @@ def of_example(run_key: int, record: ExampleRecord) -> Row:
         int(record.start),
         float(record.activation),
         packing.pack_values(record.values),
-        _number(same.quantile) if same else None,
+        number(same.quantile) if same else None,
         _values(same, length),
         int(match.neuron) if match else None,
-        _number(match.quantile) if match else None,
+        number(match.quantile) if match else None,
         _values(match, length),
     )
 
@@ -279,10 +279,11 @@ def _name(record: NeuronRecord | ExampleRecord) -> str:
     return f"{record.side} L{record.layer}N{record.neuron}"
 
 
-def _number(value: float | None) -> float | None:
+def number(value: float | None) -> float | None:
     """A finite float, else None: what is undefined is NULL, never NaN."""
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _integer(value: int | None) -> int | None:
+def integer(value: int | None) -> int | None:
+    """A plain int, where there is one."""
     return None if value is None else int(value)

@@ -193,8 +193,8 @@ stage_load = Table(
     metadata,
     run_key(),
     Column("stage", String(30), nullable=False),
-    Column("loader", String(32)),
-    Column("loaded_at", Moment),
+    Column("loader", String(32), nullable=False),
+    Column("loaded_at", Moment, nullable=False),
     PrimaryKeyConstraint("run_key", "stage"),
 )
 

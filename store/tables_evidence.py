@@ -106,7 +106,6 @@ neuron_evidence = Table(
     PrimaryKeyConstraint(*VERSION),
     version_reference(),
     one_of("hidden_method", METHODS),
-    CheckConstraint("hidden_share BETWEEN 0 AND 1", name="hidden_share"),
     *(Index(None, "run_key", name) for name in SORTED),
     sqlite_with_rowid=False,
 )

@@ -146,8 +146,8 @@ def upgrade() -> None:
         "stage_load",
         sa.Column("run_key", sa.Integer(), nullable=False),
         sa.Column("stage", sa.String(length=30), nullable=False),
-        sa.Column("loader", sa.String(length=32), nullable=True),
-        sa.Column("loaded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("loader", sa.String(length=32), nullable=False),
+        sa.Column("loaded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["run_key"], ["run.key"], name=op.f("fk_stage_load_run_key"), ondelete="CASCADE"
         ),
@@ -258,9 +258,6 @@ def upgrade() -> None:
         sa.Column("counterexamples", sa.SmallInteger(), nullable=False),
         sa.CheckConstraint(
             "hidden_method IN ('exact', 'estimate')", name=op.f("ck_neuron_evidence_hidden_method")
-        ),
-        sa.CheckConstraint(
-            "hidden_share BETWEEN 0 AND 1", name=op.f("ck_neuron_evidence_hidden_share")
         ),
         sa.ForeignKeyConstraint(
             ["run_key", "side", "layer", "neuron"],

@@ -1,0 +1,207 @@
+"""A run's evidence, once its stage is published; before, nothing of it.
+
+`RunNotFound` for an unknown run throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Select, Table, and_, case, select
+
+from store import packing, rows_candidates, rows_evidence, runs, stages, tables, tables_evidence
+from store.candidates import candidate, candidates, carried_by
+from store.correspondence import correspondence
+from store.engine import reading
+from store.evidence_records import (
+    CandidateSearchRecord,
+    EstimateCheckRecord,
+    LayerEvidenceRecord,
+    LossDifferenceRecord,
+)
+from store.records import SIDES, Side
+from store.rows import Read
+from store.runs import PublishedRun
+from store.shown_evidence import (
+    CarriedCandidate,
+    LayerCorrespondence,
+    ListedCandidate,
+    NeuronEvidence,
+    ShownCandidate,
+    ShownContext,
+    ShownCounterexample,
+)
+from store.stages import EVIDENCE, stage
+
+__all__ = [
+    "EVIDENCE",
+    "CarriedCandidate",
+    "LayerCorrespondence",
+    "ListedCandidate",
+    "NeuronEvidence",
+    "ShownCandidate",
+    "ShownContext",
+    "ShownCounterexample",
+    "candidate",
+    "candidate_searches",
+    "candidates",
+    "correspondence",
+    "estimate_checks",
+    "layers",
+    "loss_differences",
+    "of_neuron",
+    "stage",
+]
+
+_Made = TypeVar("_Made")
+
+
+def of_neuron(
+    engine: Engine, run_id: str, side: Side, layer: int, neuron: int
+) -> NeuronEvidence | None:
+    """All evidence of a version; None while the stage is unpublished, and for no such version."""
+    place = (side, layer, neuron)
+    with reading(engine) as connection:
+        run = runs.published(connection, run_id)
+        row = _one(connection, _of_version(tables_evidence.neuron_evidence, run, *place))
+        if not stages.is_published(connection, run.key, EVIDENCE) or row is None:
+            return None
+        curve = _one(connection, _of_version(tables_evidence.hidden_curve, run, *place))
+        sense, check = tables_evidence.sense, tables_evidence.estimate_check
+        senses = connection.execute(_of_version(sense, run, *place).order_by(sense.c.rank))
+        of_layer = select(check).where(
+            check.c.run_key == run.key, check.c.side == side, check.c.layer == layer
+        )
+        checked = _one(connection, of_layer)
+        joint = _joint_density(connection, run, *place)
+        search = _one(connection, _of_version(tables_evidence.substitution_search, run, *place))
+        return NeuronEvidence(
+            hidden=rows_evidence.to_hidden_share(row, curve),
+            joint=None if joint is None else rows_evidence.to_joint_density(joint),
+            meaning=rows_evidence.to_meaning(row, senses.mappings(), run.n_vocabulary),
+            check=None if checked is None else rows_evidence.to_estimate_check(checked),
+            candidates=carried_by(connection, run, *place),
+            counterexamples=_counterexamples(connection, run, *place),
+            search=None if search is None else rows_candidates.to_search(search),
+        )
+
+
+def layers(engine: Engine, run_id: str) -> list[LayerEvidenceRecord]:
+    """The panels of all layers, by layer, then left and right."""
+    made = rows_evidence.to_layer_evidence
+    return _of_stage(engine, run_id, tables_evidence.layer_evidence, made)
+
+
+def estimate_checks(engine: Engine, run_id: str) -> list[EstimateCheckRecord]:
+    """The checks of the estimate, by layer, then left and right."""
+    made = rows_evidence.to_estimate_check
+    return _of_stage(engine, run_id, tables_evidence.estimate_check, made)
+
+
+def candidate_searches(engine: Engine, run_id: str) -> list[CandidateSearchRecord]:
+    """How the searches for candidates went, by layer, then left and right."""
+    made = rows_evidence.to_candidate_search
+    return _of_stage(engine, run_id, tables_evidence.candidate_search, made)
+
+
+def loss_differences(engine: Engine, run_id: str) -> list[LossDifferenceRecord]:
+    """Loss differences: the pair's first, then the control's; all sources first, then by name."""
+    difference = tables_evidence.loss_difference
+    pair = case(
+        (and_(difference.c.side == SIDES[0], difference.c.against == SIDES[1]), 0),
+        (difference.c.side == SIDES[0], 1),
+        else_=2,
+    )
+    order = (pair, difference.c.side, difference.c.against, difference.c.source)
+    return _of_stage(engine, run_id, difference, rows_evidence.to_loss_difference, order)
+
+
+def _of_stage(
+    engine: Engine,
+    run_id: str,
+    table: Table,
+    made: Callable[[Read], _Made],
+    order: tuple[Any, ...] = (),
+) -> list[_Made]:
+    """The records of a run's rows in a table of the stage."""
+    with reading(engine) as connection:
+        run = runs.published(connection, run_id)
+        if not stages.is_published(connection, run.key, EVIDENCE):
+            return []
+        found = connection.execute(
+            select(table)
+            .where(table.c.run_key == run.key)
+            .order_by(*(order or (table.c.layer, table.c.side)))
+        )
+        return [made(row) for row in found.mappings()]
+
+
+def _joint_density(
+    connection: Connection, run: PublishedRun, side: str, layer: int, neuron: int
+) -> Read | None:
+    density, axes = tables_evidence.joint_density, tables_evidence.joint_axes
+    query = _of_version(density, run, side, layer, neuron).add_columns(
+        axes.c.mid_edges, axes.c.post_edges
+    )
+    same = and_(axes.c.run_key == density.c.run_key, axes.c.side == density.c.side)
+    return _one(connection, query.join(axes, same))
+
+
+def _counterexamples(
+    connection: Connection, run: PublishedRun, side: str, layer: int, neuron: int
+) -> tuple[ShownCounterexample, ...]:
+    shown, window, document = tables_evidence.counterexample, tables.window, tables.document
+    kinds = {kind: i for i, kind in enumerate(tables_evidence.KINDS)}
+    query = (
+        select(
+            *(column for column in shown.c if column.name != "tokens"),
+            shown.c.tokens.label("changed_tokens"),
+            window.c.tokens.label("window_tokens"),
+            document.c.name,
+            document.c.source,
+        )
+        .join(
+            window,
+            and_(*(window.c[name] == shown.c[name] for name in ("run_key", "document", "window"))),
+        )
+        .join(
+            document,
+            and_(*(document.c[name] == shown.c[name] for name in ("run_key", "document"))),
+        )
+        .where(
+            shown.c.run_key == run.key,
+            shown.c.side == side,
+            shown.c.layer == layer,
+            shown.c.neuron == neuron,
+        )
+        .order_by(case(kinds, value=shown.c.kind), shown.c.rank)
+    )
+    return tuple(_shown(row, run.n_vocabulary) for row in connection.execute(query).mappings())
+
+
+def _shown(row: Read, n_vocabulary: int) -> ShownCounterexample:
+    record = rows_candidates.to_counterexample(row, n_vocabulary)
+    tokens = record.tokens
+    if tokens is None:
+        tokens = packing.unpack_tokens(row["window_tokens"], n_vocabulary)
+    length = len(next(iter(record.values.values())))
+    return ShownCounterexample(
+        record=record,
+        document_name=row["name"],
+        source=row["source"],
+        tokens=tokens[record.start : record.start + length],
+    )
+
+
+def _of_version(table: Table, run: PublishedRun, side: str, layer: int, neuron: int) -> Select[Any]:
+    return select(table).where(
+        table.c.run_key == run.key,
+        table.c.side == side,
+        table.c.layer == layer,
+        table.c.neuron == neuron,
+    )
+
+
+def _one(connection: Connection, query: Select[Any]) -> Read | None:
+    return connection.execute(query).mappings().one_or_none()
