@@ -66,6 +66,16 @@ class Contexts:
         return cls._of_rows(np.concatenate(keys), rows, {d.document: d for d in documents})
 
     @classmethod
+    def of_records(cls, windows: Iterable[WindowRecord]) -> Contexts:
+        """Of stored windows, without their documents."""
+        rows = sorted(windows, key=lambda one: (one.document, one.window))
+        offsets = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum([len(one.tokens) for one in rows], out=offsets[1:])
+        keys = window_keys([one.document for one in rows], [one.window for one in rows])
+        tokens = [np.asarray(one.tokens, np.int32) for one in rows]
+        return cls(keys, offsets, np.concatenate([np.empty(0, np.int32), *tokens]), {})
+
+    @classmethod
     def _of_rows(
         cls,
         keys: Keys,

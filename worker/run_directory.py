@@ -59,6 +59,11 @@ class RunDirectory:
     def gathered(self) -> Path:
         return self.path / "gathered"
 
+    @property
+    def evidence(self) -> Path:
+        """Finished parts of the evidence stage, until it is published."""
+        return self.path / "evidence"
+
     def clear_passing(self) -> None:
         """Remove what is of no use once the run is published."""
         for path in (self.partials, self.gathered):

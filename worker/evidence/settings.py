@@ -1,12 +1,14 @@
-"""How much evidence is gathered, and on which part of the corpus. Part of a run's identity."""
+"""How much evidence is gathered, and on which part of the corpus."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
+from worker.evidence.candidate_description import CandidateSettings
+
 #: Bumped whenever the same input would give other numbers.
-EFFECTS_VERSION = 1
+EVIDENCE_VERSION = 1
 #: Neurons of an earlier layer that are measured exactly with `--exact sample`.
 SAMPLE_NEURONS = 128
 
@@ -26,17 +28,27 @@ class EffectSettings:
     tokens: int = 100_000
     samples: int = 4
     last_low: int = 16_384
-    early_low: int = 4_096
-    early_high: int = 32_768
+    early_low: int = 3_072
+    early_high: int = 16_384
     early_neurons: int | None = None
     panel: int = 16_384
     resamples: int = 400
     loss_tokens: int = 100_000
 
+
+@dataclass(frozen=True)
+class EvidenceSettings:
+    """All that the stage is asked to do, beside the run's own settings and seed."""
+
+    effects: EffectSettings = field(default_factory=EffectSettings)
+    candidates: CandidateSettings = field(default_factory=CandidateSettings)
+
     @classmethod
     def chosen(cls, tokens: int = 100_000, exact: Literal["all", "sample"] = "all") -> Self:
         """What `twinscope evidence RUN --tokens N --exact all|sample` asks for."""
-        return cls(tokens=tokens, early_neurons=None if exact == "all" else SAMPLE_NEURONS)
+        early = None if exact == "all" else SAMPLE_NEURONS
+        return cls(EffectSettings(tokens=tokens, early_neurons=early))
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As plain JSON values, with the method's version."""
+        return {"version": EVIDENCE_VERSION, **asdict(self)}

@@ -45,6 +45,16 @@ class Shown:
             }
         )
 
+    @classmethod
+    def of_rows(cls, rows: Iterable[tuple[tuple[Side, int], Iterable[tuple[Any, ...]]]]) -> Shown:
+        """From (side, layer) and rows in the order of SHOWN's fields."""
+        return cls(
+            {
+                place: np.sort(np.array(list(some), SHOWN), order=["neuron", "band", "rank"])
+                for place, some in rows
+            }
+        )
+
     def __getitem__(self, place: tuple[Side, int]) -> ShownArray:
         return self.examples.get(place, np.empty(0, SHOWN))
 
