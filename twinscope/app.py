@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -40,6 +40,15 @@ CorpusOption = Annotated[
         "hf:NAME[:config][:split]. May be given more than once."
     ),
 ]
+EvidenceOption = Annotated[
+    bool, typer.Option("--evidence/--no-evidence", help="Compute what top activations hide, too.")
+]
+RunArgument = Annotated[str, typer.Argument(help="A run's id, a unique prefix of it, or latest.")]
+PairOption = Annotated[
+    Path | None, typer.Option(help="The pair's directory, if it is not one that ships.")
+]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Processes; one a core.")]
+WorkDirOption = Annotated[Path | None, typer.Option(help="Where partial results are kept.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 
 
@@ -49,6 +58,7 @@ def demo(
     browser: Annotated[bool, typer.Option(help="Open a browser, on a desktop.")] = True,
     data_dir: DataDirOption = None,
     tokens: Annotated[str, typer.Option(help="Tokens of the corpus to read.")] = DEMO_TOKENS,
+    with_evidence: EvidenceOption = True,
 ) -> None:
     """Precompute the shipped pair over Python's standard library, and serve the site."""
     from twinscope import demo as stage
@@ -62,8 +72,12 @@ def demo(
         print(f"Twinscope is at {url}  (Ctrl-C ends it)", flush=True)
         if browser:
             stage.open_browser(url)
-        _precompute(DEMO_PAIR, [DEMO_CORPUS], tokens=tokens, resume=True)
+        run_id = _precompute(DEMO_PAIR, [DEMO_CORPUS], tokens=tokens, resume=True)
         print(f"The neurons are at {url}{DEMO_PAIR}  (Ctrl-C ends it)", flush=True)
+        if with_evidence:
+            _evidence(run_id, resume=True)
+            _counterexamples(run_id)
+            print(f"What the top activations hide is at {url}{DEMO_PAIR}/tax", flush=True)
         stage.serve_until_interrupted(child)
 
 
@@ -97,16 +111,17 @@ def precompute(
         None
     ),
     device: DeviceOption = "auto",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core.")] = None,
-    work_dir: Annotated[Path | None, typer.Option(help="Where partial results are kept.")] = None,
+    workers: WorkersOption = None,
+    work_dir: WorkDirOption = None,
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of order and draws.")] = 0,
+    with_evidence: EvidenceOption = True,
     data_dir: DataDirOption = None,
 ) -> None:
     """Stream a corpus through a pair's models, and publish a run of every neuron."""
     _use_data_dir(data_dir)
     _upgrade_own_database()
-    _precompute(
+    run_id = _precompute(
         pair,
         corpus,
         tokens=tokens,
@@ -115,6 +130,79 @@ def precompute(
         work_dir=work_dir,
         resume=resume,
         seed=seed,
+    )
+    if with_evidence:
+        directory = Path(pair) if Path(pair).is_dir() else None
+        _evidence(
+            run_id,
+            pair=directory,
+            device=device,
+            workers=workers,
+            work_dir=work_dir,
+            resume=resume,
+        )
+        _counterexamples(run_id, pair=directory, device=device, workers=workers)
+
+
+@app.command()
+def evidence(
+    run: RunArgument,
+    tokens: Annotated[str, typer.Option(help="Tokens to measure effects on.")] = "100k",
+    exact: Annotated[
+        Literal["all", "sample"],
+        typer.Option(help="True ablation of all neurons, or of 128 of each earlier layer."),
+    ] = "all",
+    pair: PairOption = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="Where the run's corpus is now, if it has moved.")
+    ] = None,
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+    work_dir: WorkDirOption = None,
+    resume: Annotated[bool, typer.Option(help="Go on with an interrupted stage.")] = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Measure what a published run's top activations hide: the second stage of a run."""
+    _use_data_dir(data_dir)
+    _upgrade_own_database()
+    _evidence(
+        run,
+        tokens=tokens,
+        exact=exact,
+        pair=pair,
+        corpus=corpus,
+        device=device,
+        workers=workers,
+        work_dir=work_dir,
+        resume=resume,
+    )
+
+
+@app.command()
+def counterexamples(
+    run: RunArgument,
+    neuron: Annotated[
+        list[str] | None,
+        typer.Option(help="L0N17, or left:L0N17 for one version of it. May be repeated."),
+    ] = None,
+    most_monosemantic: Annotated[
+        int, typer.Option(min=1, help="Without --neuron: so many of each layer and version.")
+    ] = 8,
+    pair: PairOption = None,
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Change one token at a time, until a neuron fires where nobody would expect it."""
+    _use_data_dir(data_dir)
+    _upgrade_own_database()
+    _counterexamples(
+        run,
+        names=neuron,
+        most_monosemantic=most_monosemantic,
+        pair=pair,
+        device=device,
+        workers=workers,
     )
 
 
@@ -246,7 +334,8 @@ def _precompute(
     work_dir: Path | None = None,
     resume: bool = False,
     seed: int = 0,
-) -> None:
+) -> str:
+    """The run's id."""
     count = None if tokens is None else _count("--tokens", tokens)
     from worker.precompute import precompute as run_precompute
     from worker.reporter import Terminal
@@ -268,6 +357,74 @@ def _precompute(
         f"Run {run.id} of {run.pair.slug} is published: {show_count(run.n_tokens)} tokens of "
         f"{run.corpus.spec}; this took {show_duration(time.monotonic() - began)}.",
         flush=True,
+    )
+    return run.id
+
+
+def _evidence(
+    run: str,
+    *,
+    tokens: str = "100k",
+    exact: Literal["all", "sample"] = "all",
+    pair: Path | None = None,
+    corpus: list[str] | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    work_dir: Path | None = None,
+    resume: bool = False,
+) -> None:
+    count = _count("--tokens", tokens)
+    from worker.evidence.settings import EvidenceSettings
+    from worker.evidence.stage import evidence as run_evidence
+    from worker.reporter import Terminal
+
+    began = time.monotonic()
+    with Terminal() as reporter:
+        found = run_evidence(
+            run,
+            pair_spec=pair,
+            corpus_spec=corpus,
+            settings=EvidenceSettings.chosen(count, exact),
+            device=device,
+            workers=workers,
+            work_dir=work_dir,
+            resume=resume,
+            reporter=reporter,
+        )
+    took = show_duration(time.monotonic() - began)
+    print(f"The evidence of run {found.id} is published; this took {took}.", flush=True)
+
+
+def _counterexamples(
+    run: str,
+    *,
+    names: list[str] | None = None,
+    most_monosemantic: int = 8,
+    pair: Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+) -> None:
+    from twinscope import listing
+    from worker.evidence.substitution_search import parse_version, search
+    from worker.reporter import Terminal
+
+    wanted = None if names is None else [one for name in names for one in parse_version(name)]
+    with Terminal() as reporter:
+        found = search(
+            run,
+            wanted=wanted,
+            most_monosemantic=most_monosemantic,
+            pair_spec=pair,
+            device=device,
+            workers=workers,
+            reporter=reporter,
+        )
+    listing.print_counterexamples(
+        found.found,
+        found.vocabulary,
+        len(found.searched),
+        len(found.known),
+        whole=names is not None,
     )
 
 

@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from store.evidence_records import CounterexampleRecord
 from store.records import LossRecord, ProgressRecord, RunRecord
 from store.schema import DatabaseState
 from twinscope.quantities import show_count
@@ -43,6 +45,40 @@ def print_runs(
             f"{step.run_id}  {step.pair_slug} over {step.corpus_spec}: {step.state}, {step.step} "
             f"{show_count(step.done)}{of} {step.unit}{note}"
         )
+
+
+def print_counterexamples(
+    found: Sequence[CounterexampleRecord],
+    vocabulary: Sequence[bytes],
+    searched: int,
+    known: int,
+    *,
+    whole: bool,
+) -> None:
+    """What a search by substitution found: a row each if `whole`, else how many."""
+    console = Console()
+    if known:
+        console.print(f"{known} versions were searched before, and a search is made once.")
+    console.print(f"{searched} versions were searched; {len(found)} counterexamples are published.")
+    if not whole or not found:
+        return
+    table = Table("version", "what was sought", "from", "to", "activation before", "after")
+    for one in found:
+        before = "" if one.original is None else escape(repr(_token(vocabulary, one.original)))
+        after = "" if one.tokens is None or one.changed is None else one.tokens[one.changed]
+        table.add_row(
+            f"{one.side} L{one.layer}N{one.neuron}",
+            one.rule,
+            before,
+            "" if after == "" else escape(repr(_token(vocabulary, int(after)))),
+            "" if one.original_activation is None else f"{one.original_activation:.3g}",
+            f"{one.activation:.3g}",
+        )
+    console.print(table)
+
+
+def _token(vocabulary: Sequence[bytes], id: int) -> str:
+    return vocabulary[id].decode("utf-8", "replace")
 
 
 def print_database(state: DatabaseState) -> None:
