@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from store.records import FloatArray, HalfArray, Side, Site, TokenArray
+from store.records import FloatArray, HalfArray, Side, Site, TokenArray, Verdict
 
 DoubleArray = npt.NDArray[np.float64]
 
@@ -269,3 +269,24 @@ class SubstitutionSearchRecord:
     tried: int
     parameters: dict[str, Any] = field(default_factory=dict)
     created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class CandidateLabelRecord:
+    """One entry of the history of labels on a candidate; as `store.records.LabelRecord`.
+
+    The label is on the direction of this fingerprint, in a layer of the model with these weights,
+    whichever run found it.
+    """
+
+    weights_sha256: str
+    layer: int
+    fingerprint: str
+    annotator: str
+    verdict: Verdict
+    description: str = ""
+    confidence: int | None = None
+    run_id: str | None = None
+    created_at: datetime | None = None
+    id: int | None = None
+    latest: bool = True

@@ -151,4 +151,4 @@ def test_the_tests_server_goes_with_a_killed_process() -> None:
 
 
 def test_the_package_says_which_version_it_needs() -> None:
-    assert schema._head() == "0001"
+    assert schema._head() == "0002"
