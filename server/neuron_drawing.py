@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from server.activation_names import activation_name
+from server.evidence_drawing import DrawnEvidence, draw_evidence, hidden_chart
 from server.figures.correspondence import correspondence
 from server.figures.histogram import Curve, Marker, histogram, shared_axes
-from server.pages.neuron import BandView, ExampleView, NeuronPage, SiteName, VersionView
+from server.pages.evidence import SiteName
+from server.pages.neuron import BandView, ExampleView, NeuronPage, VersionView
 from server.token_text import heat_map, levels, token_markup, value_attributes
 from store.histogram_edges import N_BINS, bin_index
 from store.records import BANDS, SITES
@@ -49,11 +51,15 @@ class DrawnExample:
 
 @dataclass(frozen=True)
 class DrawnBand:
-    """One band of one version; `share` is the part of all tokens that lies in it, if known."""
+    """One band of one version; `share` is the part of all tokens that lies in it, if known.
+
+    `examples` are those of the shown sense, `n_all` counts those of all senses.
+    """
 
     band: BandView
     share: float | None
     examples: tuple[DrawnExample, ...]
+    n_all: int
     chips: tuple[Chip, ...]
     omitted_chips: int
 
@@ -79,6 +85,7 @@ class DrawnSide:
     lowest_top: float | None
     n_top: int
     n_as_high: int | None
+    evidence: DrawnEvidence
 
 
 @dataclass(frozen=True)
@@ -86,11 +93,13 @@ class Drawing:
     """`scales` has the activation of the deepest colour of each side, None: no colours.
 
     `one_scale` says that it is one for both, since both show the same site; `sites` are those that
-    any version has, in order.
+    any version has, in order. `lifted` is the band of that name, which stands by itself.
     """
 
     sides: dict[str, DrawnSide]
     bands: tuple[BandRow, ...]
+    lifted: BandRow | None
+    hidden_chart: Markup | None
     scales: dict[str, float | None]
     one_scale: bool
     sites: tuple[str, ...]
@@ -104,9 +113,12 @@ def draw(page: NeuronPage) -> Drawing:
         if version is not None
     }
     scales = _colour_scales(versions)
+    bands = _draw_bands(versions, scales)
     return Drawing(
-        sides=_draw_sides(versions),
-        bands=_draw_bands(versions, scales),
+        sides=_draw_sides(versions, scales),
+        bands=tuple(band for band in bands if band.key != "lifted"),
+        lifted=next((band for band in bands if band.key == "lifted"), None),
+        hidden_chart=hidden_chart(page),
         scales=scales,
         one_scale=len({version.shown_site for version in versions.values()}) == 1,
         sites=tuple(
@@ -132,12 +144,15 @@ def _colour_scales(versions: dict[str, VersionView]) -> dict[str, float | None]:
     return scales
 
 
-def _draw_sides(versions: dict[str, VersionView]) -> dict[str, DrawnSide]:
+def _draw_sides(
+    versions: dict[str, VersionView], scales: dict[str, float | None]
+) -> dict[str, DrawnSide]:
     counts = [
         site.histogram.counts for version in versions.values() for site in version.sites.values()
     ]
     spreads = (version.sites[version.display_site].std for version in versions.values())
     axis, counts_axis = shared_axes(counts, min((std for std in spreads if std), default=None))
+    evidence = draw_evidence(versions, axis, scales)
     drawn = {}
     for side, version in versions.items():
         top = [example.activation for example in version.examples if example.band == "top"]
@@ -169,6 +184,7 @@ def _draw_sides(versions: dict[str, VersionView]) -> dict[str, DrawnSide]:
             lowest_top=lowest_top,
             n_top=len(top),
             n_as_high=_n_as_high(version, lowest_top),
+            evidence=evidence[side],
         )
     return drawn
 
@@ -228,12 +244,19 @@ def _draw_band(
     scales: dict[str, float | None],
 ) -> DrawnBand:
     examples = [version.examples[n] for n in band.examples]
+    of_sense = {
+        n for sense in version.senses if sense.rank == version.shown_sense for n in sense.examples
+    }
+    shown = [
+        version.examples[n] for n in band.examples if version.shown_sense is None or n in of_sense
+    ]
     chips, omitted = _chips(version, examples, scales[version.side])
     low, high = _quantiles(band.key)
     return DrawnBand(
         band=band,
         share=None if low is None or high is None else high - low,
-        examples=tuple(_draw_example(version, example, versions, scales) for example in examples),
+        examples=tuple(_draw_example(version, example, versions, scales) for example in shown),
+        n_all=len(examples),
         chips=chips,
         omitted_chips=omitted,
     )

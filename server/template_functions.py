@@ -14,12 +14,17 @@ from server import number_text
 from server.activation_names import activation_name
 from server.definitions import DEFINITIONS
 from server.neuron_drawing import draw
-from server.neuron_words import sameness
+from server.neuron_words import compared, hidden_method, points, responds, sameness, unshown
 from server.token_text import text_markup, visible_text
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "draw": draw,
     "sameness": sameness,
+    "responds": responds,
+    "unshown": unshown,
+    "compared": compared,
+    "hidden_method": hidden_method,
+    "points": points,
     "definition": DEFINITIONS.__getitem__,
 }
 

@@ -19,12 +19,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup, escape
 
-from store.records import Site
+Name = TypeVar("Name", bound=str)
 
 LEVELS = 8
 NEWLINE = "↵"
@@ -184,12 +185,13 @@ def heat_map(
     masked: int = 0,
     other: npt.ArrayLike | None = None,
     other_scale: float | None = None,
+    changed: int | None = None,
 ) -> Markup:
     """The spans of a snippet: own activation as ground, the other version's as a bar beneath.
 
     One span a token, classes only. `own` and `other` are [len(tokens)], each with its own scale
     (None: no colour). The first `masked` tokens (BOS) are part of
-    no statistic and stay without colour.
+    no statistic and stay without colour. `changed` is a token that the corpus does not have there.
     """
     own_levels = levels(own, scale)
     other_levels = [0] * len(tokens) if other is None else levels(other, other_scale)
@@ -204,6 +206,7 @@ def heat_map(
             name
             for name in (
                 "f" if n == focus else "",
+                "changed" if n == changed else "",
                 _CLASSES[mine + LEVELS],
                 _OTHER_CLASSES[theirs + LEVELS],
             )
@@ -216,12 +219,13 @@ def heat_map(
 
 
 def value_attributes(
-    own: Mapping[Site, Sequence[float]], other: Mapping[Site, Sequence[float]] | None = None
+    own: Mapping[Name, Sequence[float]], other: Mapping[Name, Sequence[float]] | None = None
 ) -> Markup:
     """` data-pre="0.01 37 -4 …" … data-other-post="…"`: what a token's popover reads.
 
-    The first number is a step, a power of ten between 1/100 and 1/1000 of the largest magnitude of
-    the row; the others are the values in steps. It halves what a page weighs.
+    Rows are named by their sites (or what takes the place of one). The first number is a step, a
+    power of ten between 1/100 and 1/1000 of the largest magnitude of the row; the others are the
+    values in steps. It halves what a page weighs.
     """
     parts = [f' data-{escape(site)}="{_in_steps(values)}"' for site, values in own.items()]
     for site, values in (other or {}).items():

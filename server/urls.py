@@ -44,6 +44,7 @@ def neuron(
     pairing: str = "index",
     anchor: str = "left",
     site: str | None = None,
+    sense: str | None = None,
     run: str | None = None,
 ) -> str:
     """The side by side; `anchor` matters for the pairing "match" only."""
@@ -51,6 +52,7 @@ def neuron(
         "pairing": pairing if pairing != "index" else None,
         "anchor": anchor if pairing != "index" and anchor != "left" else None,
         "site": site,
+        "sense": sense,
         "run": run,
     }
     return f"/{quote(pair)}/{layer}/{index}{query(parameters)}"

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server import urls
 from server.activation_names import activation_name
+from server.compose.neuron_evidence import hidden_comparison, stage_view
 from server.compose.version import version_view
 from server.errors import NeuronNotFound
+from server.pages.evidence import SideName, SiteName
 from server.pages.fields import Link
 from server.pages.neuron import (
     NeuronLinks,
     NeuronPage,
-    SideName,
-    SiteName,
     Versions,
     VersionView,
 )
 from server.site import Site
-from store import examples, neurons
+from store import evidence, examples, neurons
 from store import runs as run_store
-from store.records import NeuronRecord, RunRecord, Side
+from store.records import SIDES, NeuronRecord, RunRecord, Side
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,26 @@ class View:
     pairing: str = "index"
     anchor: SideName = "left"
     site: SiteName | None = None
+    sense: str | None = None
+
+    def without_sense(self) -> View:
+        """The same of all senses: they are one version's own, so other neurons' links lack them."""
+        return replace(self, sense=None)
+
+    def senses(self) -> dict[str, int]:
+        """The sense asked for by side: `left:1,right:0` → {"left": 1, "right": 0}."""
+        parts = (part.partition(":") for part in (self.sense or "").split(",") if part)
+        return {side: int(rank) for side, _, rank in parts}
+
+    def toggled(self, side: str, rank: int) -> View:
+        """This sense alone, or all again where it is alone already."""
+        shown = self.senses()
+        if shown.get(side) == rank:
+            del shown[side]
+        else:
+            shown[side] = rank
+        given = ",".join(f"{one}:{shown[one]}" for one in SIDES if one in shown)
+        return replace(self, sense=given or None)
 
     def address(self, run: RunRecord, layer: int, neuron: int, pinned: bool) -> str:
         """The page of another neuron in the same state, pinned to the run or not."""
@@ -40,6 +60,7 @@ class View:
             pairing=self.pairing,
             anchor=self.anchor,
             site=self.site,
+            sense=self.sense,
             run=run.id if pinned else None,
         )
 
@@ -48,8 +69,14 @@ def neuron_page(
     site: Site, run: RunRecord, layer: int, neuron: int, view: View, pinned: bool
 ) -> NeuronPage:
     """The page of a neuron that the run has (see selection.check_neuron)."""
+    stage = evidence.stage(site.engine, run.id, "evidence")  # before any of it is asked for
     left, right = _columns(site, run, layer, neuron, view)
     model = run.pair.left
+    place = (layer, neuron)
+    versions = Versions(
+        left=_version(site, run, left, right, view, place, pinned),
+        right=_version(site, run, right, left, view, place, pinned),
+    )
     return NeuronPage(
         pair=run.pair.slug,
         run=run.id,
@@ -57,12 +84,10 @@ def neuron_page(
         neuron=neuron,
         pairing="match" if view.pairing == "match" else "index",
         permalink=view.address(run, layer, neuron, pinned=True),
-        versions=Versions(
-            left=_version(site, run, left, right, view, pinned),
-            right=_version(site, run, right, left, view, pinned),
-        ),
+        versions=versions,
         anchor=view.anchor,
         site=view.site,
+        sense=view.sense,
         name=urls.neuron_name(layer, neuron),
         pair_name=run.pair.name,
         corpus=run.corpus.spec,
@@ -72,6 +97,11 @@ def neuron_page(
         pinned=pinned,
         cka=next(
             (row.cka for row in run_store.layers(site.engine, run.id) if row.layer == layer), None
+        ),
+        evidence=stage_view(run, stage),
+        hidden_comparison=hidden_comparison(
+            versions.left.evidence if versions.left else None,
+            versions.right.evidence if versions.right else None,
         ),
         links=_links(run, layer, neuron, view, pinned),
         json_href=urls.json_twin(view.address(run, layer, neuron, pinned)),
@@ -111,17 +141,27 @@ def _version(
     record: NeuronRecord | None,
     opposite: NeuronRecord | None,
     view: View,
+    place: tuple[int, int],
     pinned: bool,
 ) -> VersionView | None:
+    """One column. `place` is the page's (layer, neuron), which the column's need not be."""
     if record is None:
         return None
+    version = (run.id, record.side, record.layer, record.neuron)
+    found = evidence.of_neuron(site.engine, *version)
+    senses = () if found is None or found.meaning is None else found.meaning.senses
     return version_view(
         run=run,
         record=record,
-        examples=examples.of_neuron(site.engine, run.id, record.side, record.layer, record.neuron),
+        examples=examples.of_neuron(site.engine, *version),
+        evidence=found,
         vocabulary=site.vocabulary(run.id),
         opposite=None if opposite is None else opposite.neuron,
         site=view.site,
+        sense=view.senses().get(record.side),
+        sense_hrefs=[
+            view.toggled(record.side, sense.rank).address(run, *place, pinned) for sense in senses
+        ],
         pinned=pinned,
     )
 
@@ -131,11 +171,14 @@ def _links(run: RunRecord, layer: int, neuron: int, view: View, pinned: bool) ->
     run_id = run.id if pinned else None
     place, last = layer * model.d_mlp + neuron, model.n_layers * model.d_mlp - 1
 
+    elsewhere = view.without_sense()
+
     def at(index: int) -> str:
-        return view.address(run, *divmod(index, model.d_mlp), pinned)
+        return elsewhere.address(run, *divmod(index, model.d_mlp), pinned)
 
     def choice(text: str, title: str, chosen: View) -> Link:
-        return Link(chosen.address(run, layer, neuron, pinned), text, title, chosen == view)
+        current = chosen.without_sense() == elsewhere
+        return Link(chosen.address(run, layer, neuron, pinned), text, title, current)
 
     pairings = [choice("same index", "L0N17 beside L0N17", View("index", "left", view.site))]
     if run.pair.right is not None:
@@ -151,6 +194,7 @@ def _links(run: RunRecord, layer: int, neuron: int, view: View, pinned: bool) ->
         explorer=urls.explorer(slug, run=run_id),
         layer=urls.explorer(slug, {"layer": layer}, run_id),
         run=urls.run(run.id),
+        invisible=urls.invisible(slug, layer, run=run_id),
         random=urls.random_neuron(slug, run=run_id),
         previous=at(place - 1) if place > 0 else None,
         next=at(place + 1) if place < last else None,
@@ -165,7 +209,7 @@ def _links(run: RunRecord, layer: int, neuron: int, view: View, pinned: bool) ->
         ),
         layers=tuple(
             Link(
-                view.address(run, other, neuron, pinned),
+                elsewhere.address(run, other, neuron, pinned),
                 f"layer {other}",
                 urls.neuron_name(other, neuron),
                 other == layer,
@@ -176,4 +220,4 @@ def _links(run: RunRecord, layer: int, neuron: int, view: View, pinned: bool) ->
 
 
 def _at_site(view: View, site: SiteName | None) -> View:
-    return View(view.pairing, view.anchor, site)
+    return replace(view, site=site)

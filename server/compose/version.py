@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-import numpy as np
-import numpy.typing as npt
-
 from server import urls
+from server.compose.neuron_evidence import evidence_view, sense_views
+from server.compose.values import decimals, finite
+from server.pages.evidence import SiteName
 from server.pages.neuron import (
     BandEdges,
     BandView,
@@ -20,23 +19,21 @@ from server.pages.neuron import (
     OtherView,
     PartnerView,
     SimilarView,
-    SiteName,
     SiteView,
     VersionView,
 )
 from server.token_text import token_string
+from store.evidence import NeuronEvidence
 from store.histogram_edges import inner_edges
 from store.records import (
     BANDS,
     SITES,
     CorrespondenceRecord,
-    HalfArray,
     LogitEffectsRecord,
     NeuronRecord,
     OtherValues,
     RunRecord,
     ShownExample,
-    Site,
     SiteStatistics,
 )
 
@@ -68,12 +65,16 @@ def version_view(
     run: RunRecord,
     record: NeuronRecord,
     examples: list[ShownExample],
+    evidence: NeuronEvidence | None,
     vocabulary: list[bytes],
     opposite: int | None,
     site: SiteName | None,
+    sense: int | None,
+    sense_hrefs: Sequence[str],
     pinned: bool,
 ) -> VersionView:
-    """`opposite` is the neuron in the other column, `site` the one asked for by the address."""
+    """`opposite` is the neuron in the other column; `site` and `sense` the ones asked for by the
+    address. `evidence` is None until it is published; `sense_hrefs` has one for each sense."""
     left = record.side == "left"
     model = run.pair.left if left else run.pair.right
     assert model is not None, "a version of a model that the pair does not have"
@@ -84,6 +85,7 @@ def version_view(
         return urls.neuron(slug, layer, neuron, run=run_id)
 
     views = tuple(example_view(shown, vocabulary, opposite) for shown in examples)
+    senses = () if evidence is None or evidence.meaning is None else evidence.meaning.senses
     return VersionView(
         side=record.side,
         model=model.name,
@@ -100,9 +102,12 @@ def version_view(
         band_edges=None if record.band_edges is None else BandEdges(*record.band_edges),
         bands=band_views(record, views),
         examples=views,
-        senses=(),
+        senses=sense_views(senses, views, vocabulary, sense_hrefs),
+        shown_sense=sense if sense in {one.rank for one in senses} else None,
         logit_effects=logit_effects_view(record.logit_effects, vocabulary),
-        evidence=None,
+        evidence=None
+        if evidence is None
+        else evidence_view(run, record, evidence, views, vocabulary, pinned),
         partners=tuple(
             PartnerView(
                 layer=partner.layer,
@@ -131,15 +136,12 @@ def version_view(
             for partner in record.partners
             if partner.kind == "within"
         ),
-        correspondence=correspondence_view(record.correspondence),
+        correspondence=correspondence_view(
+            record.correspondence, lambda neuron: address(record.layer, neuron)
+        ),
         labels_action=urls.labels(slug, record.layer, record.neuron),
         labels_href=urls.labels(slug, record.layer, record.neuron, side=record.side, run=run_id),
     )
-
-
-def finite(value: float | None) -> float | None:
-    """None for a value that is undefined, however it was said."""
-    return None if value is None or not math.isfinite(value) else float(value)
 
 
 @lru_cache(maxsize=1)
@@ -228,28 +230,6 @@ def other_view(layer: int, shown: ShownExample, opposite: int | None) -> OtherVi
     )
 
 
-@lru_cache(maxsize=1)
-def _half_decimals() -> npt.NDArray[np.float64]:
-    """For each of the 65,536 half-precision numbers the shortest decimal that reads back as it.
-
-    JSON knows no infinity: the two stand at the largest finite value, and the codes that are no
-    number, which no run holds, at 0.
-    """
-    numbers = np.arange(65536, dtype=np.uint16).view(np.float16)
-    limited = np.nan_to_num(numbers, nan=0.0)
-    return np.array([float(str(number)) for number in limited])
-
-
-def decimals(values: dict[Site, HalfArray]) -> dict[SiteName, tuple[float, ...]]:
-    """Half-precision values per site as short decimals, in the order pre, mid, post."""
-    table = _half_decimals()
-    return {
-        site: tuple(table[np.ascontiguousarray(values[site], np.float16).view(np.uint16)].tolist())
-        for site in SITES
-        if site in values
-    }
-
-
 def logit_effects_view(
     effects: LogitEffectsRecord | None, vocabulary: list[bytes]
 ) -> LogitEffectsView | None:
@@ -268,8 +248,11 @@ def logit_effects_view(
     )
 
 
-def correspondence_view(record: CorrespondenceRecord) -> CorrespondenceView:
-    """How strongly the version corresponds to the other model's neurons."""
+def correspondence_view(
+    record: CorrespondenceRecord, address: Callable[[int], str]
+) -> CorrespondenceView:
+    """How strongly the version corresponds to the other model's neurons, with their addresses."""
+    best, assigned = record.best_neuron, record.assigned_neuron
     return CorrespondenceView(
         same_index_correlation=finite(record.same_index_correlation),
         same_index_rank=record.same_index_rank,
@@ -280,4 +263,6 @@ def correspondence_view(record: CorrespondenceRecord) -> CorrespondenceView:
         mutual=record.mutual,
         assigned_neuron=record.assigned_neuron,
         assigned_correlation=finite(record.assigned_correlation),
+        best_href=None if best is None else address(best),
+        assigned_href=None if assigned is None else address(assigned),
     )

@@ -97,6 +97,14 @@ class ActivationAxis:
         np.add.at(found, cells, array)
         return found
 
+    def rebin_mass(self, mass: Sequence[float]) -> npt.NDArray[np.float64]:
+        """As `rebin`, of what is no count: [last − first + 1] float64, sum conserved."""
+        cells = np.clip(_cell_of_bin(self.power), self.first, self.last) - self.first
+        weights = np.asarray(mass, dtype=np.float64)
+        found = np.zeros(self.last - self.first + 1, dtype=np.float64)
+        np.add.at(found, cells, weights)
+        return found
+
     def ticks(self) -> list[float]:
         """Round activations inside the axis: 0 and ± powers of ten, at least a label apart."""
         nearest = 0.07 * (self.right - self.left)

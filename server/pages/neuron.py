@@ -9,10 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from server.pages.evidence import (
+    EvidenceStageView,
+    EvidenceView,
+    HiddenComparison,
+    SideName,
+    SiteName,
+)
 from server.pages.fields import HTML_ONLY, Link
-
-SideName = Literal["left", "right"]
-SiteName = Literal["pre", "mid", "post"]
 
 
 @dataclass(frozen=True)
@@ -98,11 +102,20 @@ class BandView:
 
 @dataclass(frozen=True)
 class SenseView:
-    """A cluster of a version's contexts; `examples` are indices into its examples."""
+    """A cluster of a version's contexts; `examples` are indices into its examples.
 
+    `share` is of the clustered contexts, `counts` those that have each of `tokens` in focus, and
+    `band` the one in which the sense is most common beside the others. `href` shows its examples
+    alone, or all again when they are alone already.
+    """
+
+    rank: int
     share: float
+    band: str
     tokens: tuple[str, ...]
+    counts: tuple[int, ...]
     examples: tuple[int, ...]
+    href: str
 
 
 @dataclass(frozen=True)
@@ -145,7 +158,10 @@ class SimilarView:
 
 @dataclass(frozen=True)
 class CorrespondenceView:
-    """How strongly this version corresponds to the other model: `excess` = best − null."""
+    """How strongly this version corresponds to the other model: `excess` = best − null.
+
+    `assigned_neuron` is its partner where each neuron of the layer gets exactly one.
+    """
 
     same_index_correlation: float | None
     same_index_rank: int | None
@@ -156,6 +172,8 @@ class CorrespondenceView:
     mutual: bool | None
     assigned_neuron: int | None
     assigned_correlation: float | None
+    best_href: str | None
+    assigned_href: str | None
 
 
 @dataclass(frozen=True)
@@ -173,7 +191,9 @@ class VersionView:
     """One neuron in one model of the pair.
 
     `shown_site` is the site that the page draws: the one asked for by `?site=`, or the display
-    site where that one does not exist in this model. `labels_href` is this side's own fragment.
+    site where that one does not exist in this model. `shown_sense` is the sense asked for by
+    `?sense=`, None for all: `examples` are all in any case. `senses` and `evidence` are empty and
+    None until the run's evidence is published. `labels_href` is this side's own fragment.
     """
 
     side: SideName
@@ -192,8 +212,9 @@ class VersionView:
     bands: tuple[BandView, ...]
     examples: tuple[ExampleView, ...]
     senses: tuple[SenseView, ...]
+    shown_sense: int | None
     logit_effects: LogitEffectsView | None
-    evidence: None
+    evidence: EvidenceView | None
     partners: tuple[PartnerView, ...]
     similar: tuple[SimilarView, ...]
     correspondence: CorrespondenceView
@@ -216,6 +237,7 @@ class NeuronLinks:
     explorer: str
     layer: str
     run: str
+    invisible: str
     random: str
     previous: str | None
     next: str | None
@@ -232,6 +254,7 @@ class NeuronPage:
 
     `pinned` says that `?run=` was given; `permalink` is this state with its run pinned.
     `n_tokens` are the unmasked tokens that every statistic is of. `cka` is the layer's.
+    `hidden_comparison` is None where the two hidden shares cannot be compared.
     """
 
     pair: str
@@ -243,6 +266,7 @@ class NeuronPage:
     versions: Versions
     anchor: SideName
     site: SiteName | None
+    sense: str | None
     name: str
     pair_name: str
     corpus: str
@@ -251,5 +275,7 @@ class NeuronPage:
     n_neurons: int
     pinned: bool
     cka: float | None
+    evidence: EvidenceStageView
+    hidden_comparison: HiddenComparison | None
     links: NeuronLinks
     json_href: str

@@ -10,7 +10,8 @@ from fastapi.responses import HTMLResponse
 from server import respond
 from server.compose.neuron import View, neuron_page
 from server.compose.selection import check_neuron, shown_run
-from server.pages.neuron import NeuronPage, SideName, SiteName
+from server.pages.evidence import SideName, SiteName
+from server.pages.neuron import NeuronPage
 from server.routes.parameters import (
     BAD_PARAMETER,
     NOT_FOUND,
@@ -34,6 +35,14 @@ ShownSite = Annotated[
     SiteName | None,
     Query(description="The site that the page draws. Default: each version's display site."),
 ]
+ShownSense = Annotated[
+    str | None,
+    Query(
+        alias="sense",
+        pattern=r"^(left|right):\d{1,3}(,(left|right):\d{1,3})?$",
+        description="Draw only the examples of these senses: “left:0”, or “left:0,right:1”.",
+    ),
+]
 
 
 @router.get("/{pair}/{layer:int}/{neuron:int}.json", summary="The side by side")
@@ -47,13 +56,15 @@ def neuron_json(
     pairing: Pairing = "index",
     anchor: Anchor = "left",
     shown_site: Annotated[ShownSite, Query(alias="site")] = None,
+    shown_sense: ShownSense = None,
     run: RunName = None,
 ) -> NeuronPage:
     """Both versions with statistics, examples over the whole range, partners and logit effects.
 
     With `run` the answer is always the same and may be cached; labels are asked for separately.
     """
-    page, headers = make(request, site, pair, layer, neuron, View(pairing, anchor, shown_site), run)
+    view = View(pairing, anchor, shown_site, shown_sense)
+    page, headers = make(request, site, pair, layer, neuron, view, run)
     response.headers.update(headers)
     return page
 
@@ -68,9 +79,11 @@ def neuron_html(
     pairing: Pairing = "index",
     anchor: Anchor = "left",
     shown_site: Annotated[ShownSite, Query(alias="site")] = None,
+    shown_sense: ShownSense = None,
     run: RunName = None,
 ) -> HTMLResponse:
-    page, headers = make(request, site, pair, layer, neuron, View(pairing, anchor, shown_site), run)
+    view = View(pairing, anchor, shown_site, shown_sense)
+    page, headers = make(request, site, pair, layer, neuron, view, run)
     return respond.page(request, "neuron.html", page, headers)
 
 
@@ -83,9 +96,26 @@ def make(
     view: View,
     run: str | None,
 ) -> tuple[NeuronPage, dict[str, str]]:
-    """The page object with its cache headers. Raises NotModified before anything is made."""
+    """The page object with its cache headers. Raises NotModified where the reader has it.
+
+    A version's search for substitutions is published after the run's stages, by itself, so the
+    page is made before it is known to be the same.
+    """
     shown = shown_run(site, pair, run)
     check_neuron(shown, layer, neuron)
-    headers = respond.freshness(request, shown)
-    pinned = respond.is_pinned(request, shown)
-    return neuron_page(site, shown, layer, neuron, view, pinned), headers
+    page = neuron_page(site, shown, layer, neuron, view, respond.is_pinned(request, shown))
+    return page, respond.freshness(request, shown, later_states(page))
+
+
+def later_states(page: NeuronPage) -> list[str | None]:
+    """When each column's substitutions were searched for, None: not yet."""
+    found = (page.versions.left, page.versions.right)
+    searches = (
+        None if version.evidence is None else version.evidence.search
+        for version in found
+        if version is not None
+    )
+    return [
+        None if search is None or not search.searched else str(search.created_at)
+        for search in searches
+    ]

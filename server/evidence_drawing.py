@@ -1,0 +1,263 @@
+"""The evidence of a neuron page as it is drawn: figures, senses, counterexamples.
+
+    drawn = draw_evidence(version, axis, …)      chart = hidden_chart(page)
+
+All numbers drawn are in the page object already. Versions are drawn together by one method only:
+where one has an exact hidden share and the other an estimate, both curves are the estimates'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from server.activation_names import activation_name
+from server.figures.axes import ActivationAxis
+from server.figures.band_scores import band_scores
+from server.figures.effect_histogram import effect_histogram, tallest_cell
+from server.figures.hidden_curves import HEADLINE, HiddenCurve, hidden_curves
+from server.figures.joint_density import Lifted, class_name, joint_density, largest_class
+from server.pages.evidence import CounterexampleView, HiddenView
+from server.pages.neuron import NeuronPage, SenseView, VersionView
+from server.token_text import heat_map, text_markup, value_attributes
+
+KINDS = (
+    ("unlike", "Strong, unlike the top examples"),
+    ("silent", "Silent where the top examples’ rule holds"),
+    ("substitution", "One token changed"),
+)
+_SENSE_TOKENS = 6
+
+
+@dataclass(frozen=True)
+class DrawnSense:
+    """A sense with its most frequent tokens: (markup, contexts that have it in focus)."""
+
+    sense: SenseView
+    tokens: tuple[tuple[Markup, int], ...]
+    omitted: int
+
+
+@dataclass(frozen=True)
+class DrawnCounterexample:
+    """A counterexample with its tokens as spans; `before` and `after` are the changed token."""
+
+    counterexample: CounterexampleView
+    anchor: str
+    tokens: Markup
+    attributes: Markup
+    before: Markup | None
+    after: Markup | None
+
+
+@dataclass(frozen=True)
+class DrawnEvidence:
+    """The figures of one version's evidence; None where there is nothing to draw.
+
+    `density_key` has a class and what it stands for, of the joint density's colours.
+    `counterexamples` are (kind, title, those found), kinds in their order.
+    """
+
+    effect_histogram: Markup | None
+    joint_density: Markup | None
+    density_key: tuple[tuple[str, str], ...]
+    band_scores: Markup | None
+    senses: tuple[DrawnSense, ...]
+    counterexamples: tuple[tuple[str, str, tuple[DrawnCounterexample, ...]], ...]
+
+
+def draw_evidence(
+    versions: dict[str, VersionView], axis: ActivationAxis, scales: dict[str, float | None]
+) -> dict[str, DrawnEvidence]:
+    """By side; `axis` is that of the histograms, `scales` those of the tokens' colours."""
+    masses = [hidden.mass for hidden in map(_hidden, versions.values()) if hidden is not None]
+    highest = tallest_cell(axis, masses)
+    scores = [
+        score
+        for version in versions.values()
+        if version.evidence is not None and version.evidence.polysemanticity is not None
+        for score in version.evidence.polysemanticity.bands.values()
+        if score is not None
+    ]
+    scale = max([1.0, *scores])
+    return {
+        side: DrawnEvidence(
+            effect_histogram=_effect_histogram(version, axis, highest),
+            joint_density=_joint_density(version),
+            density_key=_density_key(version),
+            band_scores=_band_scores(version, scale),
+            senses=tuple(_sense(sense) for sense in version.senses),
+            counterexamples=_counterexamples(version, scales[side]),
+        )
+        for side, version in versions.items()
+    }
+
+
+def hidden_chart(page: NeuronPage) -> Markup | None:
+    """Both versions' hidden-share curves in one chart; None without evidence."""
+    found = [
+        (version, version.evidence.hidden)
+        for version in (page.versions.left, page.versions.right)
+        if version is not None
+        and version.evidence is not None
+        and version.evidence.hidden is not None
+    ]
+    if not found:
+        return None
+    estimated = any(hidden.method == "estimate" for _, hidden in found)
+    return hidden_curves(
+        [_curve(version, hidden, estimated) for version, hidden in found], estimated
+    )
+
+
+def _hidden(version: VersionView) -> HiddenView | None:
+    return None if version.evidence is None else version.evidence.hidden
+
+
+def _curve(version: VersionView, hidden: HiddenView, estimated: bool) -> HiddenCurve:
+    """`estimated`: the curve by the estimate, though this version's values may be exact."""
+    share = hidden.estimated_share if estimated else hidden.share
+    shares: Sequence[float | None] = hidden.curve.share
+    lowest = hidden.lowest_top_share
+    interval = hidden.interval
+    if estimated and hidden.method == "exact":
+        shares = [at_share(one, hidden.share, share) for one in shares]
+        lowest = at_share(lowest, hidden.share, share)
+        interval = None
+    lowest_top = None
+    if lowest is not None and hidden.lowest_top_quantile is not None:
+        beyond = hidden.lowest_top_quantile >= HEADLINE
+        floor = share if beyond and share is not None else 0.0
+        lowest_top = (hidden.lowest_top_quantile, max(lowest, floor))
+    return HiddenCurve(
+        side=version.side,
+        name=activation_name(version.act_fn),
+        quantiles=hidden.curve.quantiles,
+        shares=shares,
+        headline=share,
+        interval=interval,
+        lowest_top=lowest_top,
+    )
+
+
+def at_share(below: float | None, share: float | None, wanted: float | None) -> float | None:
+    """A point of a curve that passes `share` at the headline, as if it passed `wanted` there.
+
+    What lies below the headline and what lies above are each stretched evenly, as the worker does
+    when it spreads an exact value by the estimate's shape. None where that is undefined.
+    """
+    if below is None or share is None or wanted is None:
+        return None
+    if below <= share:
+        return below * wanted / share if share > 0 else wanted
+    return 1 - (1 - below) * (1 - wanted) / (1 - share)
+
+
+def _effect_histogram(version: VersionView, axis: ActivationAxis, highest: float) -> Markup | None:
+    hidden = _hidden(version)
+    if hidden is None:
+        return None
+    top = [example.activation for example in version.examples if example.band == "top"]
+    return effect_histogram(
+        name=f"{activation_name(version.act_fn)} {version.name}",
+        side=version.side,
+        axis=axis,
+        mass=hidden.mass,
+        highest=highest,
+        headline=None if version.band_edges is None else version.band_edges.q999,
+        share_below=hidden.share,
+        lowest_top=min(top, default=None),
+        hook_point=version.sites[version.display_site].hook_point,
+    )
+
+
+def _joint_density(version: VersionView) -> Markup | None:
+    joint = None if version.evidence is None else version.evidence.joint_density
+    if joint is None:
+        return None
+    lifted = [
+        Lifted(
+            mid=example.values["mid"][example.focus],
+            post=example.values["post"][example.focus],
+            href=f"#{version.side}-lifted-{example.rank}",
+            rank=example.rank,
+        )
+        for example in version.examples
+        if example.band == "lifted" and {"mid", "post"} <= example.values.keys()
+    ]
+    return joint_density(
+        name=f"{activation_name(version.act_fn)} {version.name}",
+        side=version.side,
+        mid_edges=joint.mid_edges,
+        post_edges=joint.post_edges,
+        counts=joint.counts,
+        median=None if version.band_edges is None else version.band_edges.q50,
+        lifted=lifted,
+    )
+
+
+def _density_key(version: VersionView) -> tuple[tuple[str, str], ...]:
+    joint = None if version.evidence is None else version.evidence.joint_density
+    if joint is None:
+        return ()
+    darkest = largest_class(joint.counts)
+    return tuple((f"d{level}", class_name(level)) for level in range(1, darkest + 1))
+
+
+def _band_scores(version: VersionView, scale: float) -> Markup | None:
+    found = None if version.evidence is None else version.evidence.polysemanticity
+    if found is None or not found.bands:
+        return None
+    titles = {band.key: band.title for band in version.bands}
+    return band_scores(
+        name=f"{activation_name(version.act_fn)} {version.name}",
+        side=version.side,
+        scores={titles.get(band, band): score for band, score in found.bands.items()},
+        carrier=None if found.band is None else titles.get(found.band, found.band),
+        scale=scale,
+    )
+
+
+def _sense(sense: SenseView) -> DrawnSense:
+    named = [
+        (text_markup(token), number)
+        for token, number in zip(sense.tokens, sense.counts, strict=True)
+    ]
+    return DrawnSense(sense, tuple(named[:_SENSE_TOKENS]), max(len(named) - _SENSE_TOKENS, 0))
+
+
+def _counterexamples(
+    version: VersionView, scale: float | None
+) -> tuple[tuple[str, str, tuple[DrawnCounterexample, ...]], ...]:
+    found = () if version.evidence is None else version.evidence.counterexamples
+    return tuple(
+        (
+            kind,
+            title,
+            tuple(_counterexample(version, one, scale) for one in found if one.kind == kind),
+        )
+        for kind, title in KINDS
+    )
+
+
+def _counterexample(
+    version: VersionView, one: CounterexampleView, scale: float | None
+) -> DrawnCounterexample:
+    site = version.shown_site if version.shown_site in one.values else version.display_site
+    return DrawnCounterexample(
+        counterexample=one,
+        anchor=f"{version.side}-{one.kind}-{one.rank}",
+        tokens=heat_map(
+            one.pieces,
+            focus=one.focus,
+            own=one.values[site],
+            scale=scale,
+            masked=1 if one.position == one.focus else 0,
+            changed=one.changed,
+        ),
+        attributes=value_attributes(one.values),
+        before=None if one.original_token is None else text_markup(one.original_token),
+        after=None if one.new_token is None else text_markup(one.new_token),
+    )

@@ -1,0 +1,127 @@
+"""The effect-weighted histogram: where a version's effect lies, under where its activations lie.
+
+    axis = the histogram's own axis; highest = tallest_cell(axis, masses of both versions)
+    effect_histogram(name="SoLU L0N17", side="left", axis=axis, mass=mass, highest=highest, …)
+
+It hangs beneath the histogram of tokens and shares its horizontal axis cell for cell, so that a
+stretch with many tokens and one with much effect can be told apart by going straight down. Its
+vertical axis is linear: heights are shares of the version's effect and add up to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from markupsafe import Markup, escape
+
+from server.figures.axes import ActivationAxis, short_number
+from server.number_text import share as share_text
+
+PLOT_TOP = 16
+PLOT_HEIGHT = 56
+HEIGHT = 92
+
+
+def shares_of(mass: Sequence[float]) -> list[float]:
+    """The mass as shares of its sum; [] where there is none."""
+    total = float(sum(mass))
+    return [value / total for value in mass] if total > 0 else []
+
+
+def tallest_cell(axis: ActivationAxis, masses: Iterable[Sequence[float]]) -> float:
+    """The largest share of effect in one cell of the axis, over versions: their common height."""
+    shares = (shares_of(mass) for mass in masses)
+    return max((float(axis.rebin_mass(one).max()) for one in shares if one), default=1.0)
+
+
+def effect_histogram(
+    *,
+    name: str,
+    side: str,
+    axis: ActivationAxis,
+    mass: Sequence[float],
+    highest: float,
+    headline: float | None,
+    share_below: float | None,
+    lowest_top: float | None,
+    hook_point: str,
+) -> Markup:
+    """The figure of one version. `headline` is the activation at its 99.9 % quantile."""
+    shares = shares_of(mass)
+    floor = PLOT_TOP + PLOT_HEIGHT
+    said = "No effect to divide."
+    if shares and share_below is not None:
+        said = f"{share_text(share_below)} of the effect lies below the quantile 99.9 %."
+    parts = [
+        f'<svg class="figure effect-histogram {escape(side)}" role="img" width="100%" '
+        f'height="{HEIGHT}" xmlns="http://www.w3.org/2000/svg">',
+        f"<title>{escape(name)}: share of effect by activation at {escape(hook_point)}</title>",
+        f"<desc>{escape(said)}</desc>",
+        f'<g class="grid"><line class="floor" x1="0" x2="100%" y1="{floor}" y2="{floor}"/>',
+    ]
+    for value in axis.ticks():
+        x = axis.percent(value)
+        anchor = "start" if x < 2 else "end" if x > 98 else "middle"
+        parts.append(
+            f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="{floor}" y2="{floor + 4}"/>'
+            f'<text x="{x:.2f}%" y="{floor + 15}" text-anchor="{anchor}">'
+            f"{short_number(value)}</text>"
+        )
+    parts.append("</g>")
+    if lowest_top is not None:
+        x = axis.percent(lowest_top)
+        parts.append(
+            f'<rect class="shown" x="{x:.2f}%" y="{PLOT_TOP}" width="{100 - x:.2f}%" '
+            f'height="{PLOT_HEIGHT}"/>'
+        )
+    if shares:
+        parts.append(
+            f'<svg y="{PLOT_TOP}" width="100%" height="{PLOT_HEIGHT}" '
+            f'viewBox="0 0 {axis.right - axis.left:g} 100" preserveAspectRatio="none">'
+            f'<path class="effect" vector-effect="non-scaling-stroke" '
+            f'd="{_steps(axis, shares, highest)}"/></svg>'
+        )
+    parts.append(
+        f'<g class="scale-text"><text x="0" y="10">share of effect, height '
+        f"{share_text(highest)}</text></g>"
+    )
+    if headline is not None:
+        parts += _divide(axis, headline, share_below, floor)
+    parts.append("</svg>")
+    return Markup("".join(parts))
+
+
+def _divide(
+    axis: ActivationAxis, headline: float, share_below: float | None, floor: int
+) -> list[str]:
+    """The quantile 99.9 % with the share of effect to its left and to its right."""
+    x = axis.percent(headline)
+    parts = [f'<line class="headline" x1="{x:.2f}%" x2="{x:.2f}%" y1="2" y2="{floor}"/>']
+    if share_below is None:
+        return parts
+    wide = x > 48
+    parts.append('<g class="scale-text">')
+    if wide:
+        parts.append(
+            f'<text class="value" x="{x:.2f}%" dx="-5" y="11" text-anchor="end">'
+            f"{share_text(share_below)} ‹ 99.9 %</text>"
+        )
+    if x < 88:
+        parts.append(
+            f'<text class="value" x="{x:.2f}%" dx="5" y="11">› {share_text(1 - share_below)}</text>'
+        )
+    parts.append("</g>")
+    return parts
+
+
+def _steps(axis: ActivationAxis, shares: Sequence[float], highest: float) -> str:
+    """A closed path of steps, in cells across and percent down."""
+    edges = axis.edges()
+    path, previous = ["M0 100"], 100.0
+    for n, share in enumerate(axis.rebin_mass(shares).tolist()):
+        y = round(100 - 100 * min(share / highest, 1.0), 1)
+        if y != previous:
+            path.append(f"H{edges[n]:g}V{y:g}")
+            previous = y
+    path.append(f"H{edges[-1]:g}V100Z")
+    return "".join(path)
