@@ -182,10 +182,11 @@ def _of_candidates(evidence: EvidenceView, other_act: str) -> str:
 def _of_counterexamples(evidence: EvidenceView) -> str:
     kinds = [one.kind for one in evidence.counterexamples]
     mined = len(kinds) - kinds.count("substitution")
-    words = f"Counterexamples: {_number(mined)} in the corpus"
+    words = f"Counterexamples: {_number(mined) if mined else 'none'} in the corpus"
     if not evidence.search.searched:
         return f"{words}; none was searched for by changing tokens."
-    return f"{words}, {_number(kinds.count('substitution'))} by changing a token."
+    changed = len(kinds) - mined
+    return f"{words}, {_number(changed) if changed else 'none'} by changing a token."
 
 
 def compared(page: NeuronPage) -> str:

@@ -144,7 +144,7 @@ def _hidden(
         estimated_share=finite(hidden.estimated_share),
         estimated_effect=finite(hidden.estimated_effect),
         curve=HiddenCurveView(CURVE_QUANTILES, tuple(finite(share) for share in hidden.curve)),
-        mass=tuple(hidden.mass.tolist()),
+        mass=tuple(float(str(share)) for share in hidden.mass),  # the shortest decimals
         lowest_top_quantile=quantile,
         lowest_top_share=below,
         check=None

@@ -9,14 +9,25 @@ import pytest
 
 from tests.server.conftest import Served
 
+KEPT, REVALIDATED = "public, max-age=86400", "no-cache"
+
 
 @pytest.mark.parametrize("suffix", ["", ".json"])
-def test_a_pinned_neuron_is_revalidated_while_evidence_may_come(
-    served: Served, suffix: str
+@pytest.mark.parametrize(
+    ("run", "place", "control"),
+    [
+        ("solo", "/solo/0/3", KEPT),  # evidence is published and substitutions were searched for
+        ("solo", "/solo/0/5", REVALIDATED),  # a search may come
+        ("newest", "/tiny-pair/0/3", REVALIDATED),  # on the right it may
+        ("older", "/tiny-pair/0/3", REVALIDATED),  # its evidence may
+    ],
+)
+def test_a_pinned_neuron_is_kept_once_nothing_more_can_come(
+    served: Served, run: str, place: str, control: str, suffix: str
 ) -> None:
-    address = f"/tiny-pair/0/3{suffix}?run={served.newest.id}"
+    address = f"{place}{suffix}?run={getattr(served, run).id}"
     answer = served.client.get(address)
-    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["cache-control"] == control
     etag = answer.headers["etag"]
     assert re.fullmatch(r'W/"[0-9a-f]{20}"', etag)
     for sent in (etag, etag.removeprefix("W/"), f'"other", {etag}', "*"):
