@@ -59,6 +59,13 @@ class NeuronNotFound(PageError):
     code = "neuron_not_found"
 
 
+class CandidateNotFound(PageError):
+    """No candidate invisible feature of this number."""
+
+    status = 404
+    code = "candidate_not_found"
+
+
 class RunNotFound(PageError):
     """No run with this id."""
 

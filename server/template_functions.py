@@ -13,8 +13,10 @@ from typing import Any
 from server import number_text
 from server.activation_names import activation_name
 from server.definitions import DEFINITIONS
+from server.invisible_drawing import draw_candidate, draw_invisible
 from server.neuron_drawing import draw
 from server.neuron_words import compared, hidden_method, points, responds, sameness, unshown
+from server.tax_drawing import draw_tax
 from server.token_text import text_markup, visible_text
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -25,6 +27,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "compared": compared,
     "hidden_method": hidden_method,
     "points": points,
+    "draw_tax": draw_tax,
+    "draw_candidate": draw_candidate,
+    "draw_invisible": draw_invisible,
     "definition": DEFINITIONS.__getitem__,
 }
 

@@ -28,7 +28,7 @@ function fill(line, index) {
   const token = line.children[index];
   const version = line.closest(".cell");
   const names = { own: version.querySelector(".tag")?.textContent.trim() ?? "this version", other: line.parentElement.querySelector(".other .act")?.textContent.trim() ?? "" };
-  const sites = ["pre", "mid", "post"].filter((site) => line.hasAttribute(`data-${site}`) || line.hasAttribute(`data-other-${site}`));
+  const sites = ["pre", "mid", "post", "projection"].filter((site) => line.hasAttribute(`data-${site}`) || line.hasAttribute(`data-other-${site}`));
   const head = document.createElement("tr");
   head.append(cell("th", ""), ...sites.map((site) => cell("th", site)));
   const table = document.createElement("table");

@@ -14,6 +14,7 @@ from server.pages.labels import (
 )
 from server.site import Site
 from store import labels as label_store
+from store.evidence_records import CandidateLabelRecord
 from store.records import VERDICTS, LabelCounts, LabelRecord, ModelRecord, RunRecord, Side, Verdict
 
 
@@ -28,7 +29,7 @@ def counts_view(counts: LabelCounts) -> CountsView:
     )
 
 
-def label_view(label: LabelRecord) -> LabelView:
+def label_view(label: LabelRecord | CandidateLabelRecord) -> LabelView:
     """One entry of the history."""
     return LabelView(
         id=label.id,

@@ -82,7 +82,7 @@ class HiddenDistributionView:
 
 @dataclass(frozen=True)
 class LayerSideView:
-    """One version's part of the layer panel.
+    """One version's part of the layer panel; `name` is the activation function as it is written.
 
     `loss_recovered[i]` with `kept_share[i]` of each neuron's activations kept; both are empty where
     the layer does not help. `rescue` is None without a LayerNorm after the activation function.
@@ -90,6 +90,7 @@ class LayerSideView:
 
     side: SideName
     act_fn: str
+    name: str
     n_tokens: int
     layer_effect: float
     kept_share: tuple[float, ...]
@@ -131,6 +132,7 @@ class LabelShareView:
 
     side: SideName
     act_fn: str
+    name: str
     n_versions: int
     n_labelled: int
     n_monosemantic: int

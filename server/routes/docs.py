@@ -9,16 +9,18 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from server import respond
 from server.compose.docs import docs_page
+from server.routes.invisible import CandidateLabelBody
 from server.routes.labels import LabelBody
 
 router = APIRouter(include_in_schema=False)
 
 
 def document_of(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document with the label's body, which FastAPI does not see by itself."""
+    """The OpenAPI document with the bodies of labels, which FastAPI does not see by itself."""
     document = app.openapi()
     objects = document["components"]["schemas"]
-    objects.setdefault("LabelBody", LabelBody.model_json_schema())
+    for body in (LabelBody, CandidateLabelBody):
+        objects.setdefault(body.__name__, body.model_json_schema())
     return document
 
 

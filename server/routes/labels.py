@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -35,16 +35,17 @@ router = APIRouter(responses={**NOT_FOUND, **BAD_PARAMETER, **UNAVAILABLE})
 
 DESCRIPTION_LENGTH = 500
 
+Body = TypeVar("Body", bound="Label")
+
 #: An address within the site: no scheme, no host, nothing that a browser could read as one.
 WAY_BACK = re.compile(r"/[a-z0-9][A-Za-z0-9/?&=.,:_~%#-]*", re.ASCII)
 
 
-class LabelBody(BaseModel):
+class Label(BaseModel):
     """A label as it is sent. `run` is the run that was looked at, `back` where a form returns."""
 
     model_config = ConfigDict(extra="forbid")
 
-    side: Side
     verdict: Verdict
     description: str = Field("", max_length=DESCRIPTION_LENGTH)
     confidence: int | None = Field(None, ge=1, le=5)
@@ -67,7 +68,18 @@ class LabelBody(BaseModel):
         return text
 
 
+class LabelBody(Label):
+    """A label of a neuron's version."""
+
+    side: Side
+
+
 async def read_label(request: Request) -> LabelBody:
+    """The label of a version in the request's body. Errors: BadLabel, UnreadableBody."""
+    return await read_body(request, LabelBody)
+
+
+async def read_body(request: Request, model: type[Body]) -> Body:
     """The label in the request's body, by its content type. Errors: BadLabel, UnreadableBody."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     body = await request.body()
@@ -84,7 +96,7 @@ async def read_label(request: Request) -> LabelBody:
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise BadLabel("The label's body cannot be read.", f"It should be {kind}.") from error
     try:
-        return LabelBody.model_validate(given)
+        return model.model_validate(given)
     except ValidationError as error:
         raise error_responses.bad_parameters(
             RequestValidationError(
@@ -145,26 +157,34 @@ def make(
     return labels_page(site, shown, layer, neuron, side, respond.is_pinned(request, shown))
 
 
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    303: {"description": "After an HTML form: back to the page."},
+    403: {"model": ErrorPage, "description": "The request came from another site."},
+    413: {"model": ErrorPage, "description": "The body is too large."},
+    415: {"model": ErrorPage, "description": "The body is neither a form nor JSON."},
+}
+
+
+def body_described(model: type[Label]) -> dict[str, Any]:
+    """The body of a label for the OpenAPI document."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                kind: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
+                for kind in ("application/json", "application/x-www-form-urlencoded")
+            },
+        }
+    }
+
+
 @router.post(
     "/{pair}/{layer:int}/{neuron:int}/labels",
     status_code=201,
     response_model=LabelCreated,
     summary="Label a version",
-    responses={
-        303: {"description": "After an HTML form: back to the page."},
-        403: {"model": ErrorPage, "description": "The request came from another site."},
-        413: {"model": ErrorPage, "description": "The body is too large."},
-        415: {"model": ErrorPage, "description": "The body is neither a form nor JSON."},
-    },
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                kind: {"schema": {"$ref": "#/components/schemas/LabelBody"}}
-                for kind in ("application/json", "application/x-www-form-urlencoded")
-            },
-        }
-    },
+    responses=ANSWERS,
+    openapi_extra=body_described(LabelBody),
 )
 def add(
     request: Request,
@@ -189,11 +209,11 @@ def add(
     )
     if error_responses.wants_json(request):
         return created
-    return RedirectResponse(_way_back(pair, layer, neuron, label.back), 303)
+    return RedirectResponse(way_back(pair, label.back, urls.neuron(pair, layer, neuron)), 303)
 
 
-def _way_back(pair: str, layer: int, neuron: int, asked: str | None) -> str:
-    """Where a form returns: the page it names, if that is one of this pair's, else the neuron's."""
+def way_back(pair: str, asked: str | None, otherwise: str) -> str:
+    """Where a form returns: the page it names, if that is one of this pair's, else the labelled."""
     if asked and WAY_BACK.fullmatch(asked) and asked.startswith(f"/{pair}/"):
         return asked
-    return urls.neuron(pair, layer, neuron)
+    return otherwise

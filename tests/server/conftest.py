@@ -1,7 +1,7 @@
 """A server over published runs, one for each kind of database, shared by all tests here.
 
-    tiny-pair    two runs, the newer one (seed 1) shown by default
-    solo         a single-sided run
+    tiny-pair    two runs, the newer one (seed 1) shown by default; that one has evidence
+    solo         a single-sided run, with evidence
     coming-pair  nothing published, a precompute at 25 %
 
 Tests may add labels (each to a neuron of its own) and change nothing else.
@@ -20,9 +20,11 @@ from starlette.testclient import TestClient
 from server.app import create_app
 from server.settings import Settings
 from store import progress
+from store import runs as run_store
 from store.engine import Engine, open_engine
 from store.records import ProgressRecord, RunRecord
 from tests import databases
+from tests.synthetic_evidence import publish_synthetic_evidence
 from tests.synthetic_run import publish_synthetic
 
 
@@ -57,6 +59,9 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
         older = publish_synthetic(engine, seed=0)
         newest = publish_synthetic(engine, seed=1)
         solo = publish_synthetic(engine, slug="solo", single_sided=True, layers=1)
+        for run in (newest, solo):
+            publish_synthetic_evidence(engine, run)
+        newest, solo = (run_store.get_run(engine, run.id) for run in (newest, solo))
         progress.report(
             engine,
             ProgressRecord(
