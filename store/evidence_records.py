@@ -22,6 +22,10 @@ DoubleArray = npt.NDArray[np.float64]
 CURVE_QUANTILES: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 1.0)
 HEADLINE_QUANTILE = 0.999
 
+#: Bands by which polysemanticity is scored: of the shown ones the strong, and last the tokens from
+#: a quarter to half of the way from the mean to the maximum.
+SCORED_BANDS: tuple[str, ...] = ("top", "q99.9-100", "q99-99.9", "max25-50")
+
 
 @dataclass(frozen=True)
 class HiddenShareRecord:
@@ -83,9 +87,9 @@ class SenseRecord:
 class PolysemanticityRecord:
     """Separation of two meanings among a version's contexts: a heuristic, per band and in all.
 
-    `score` is the largest of `bands` (band name → separation, None where there is too little to
-    cluster). `token_entropy` in nats and `max_token_share` are of the top examples' focus tokens;
-    `token_variance_explained` is Var(E[z|token])/Var z on the token sample.
+    `score` is the largest of `bands` (one of SCORED_BANDS → separation from 0 to 2, None where
+    there is too little to cluster). `token_entropy` in nats and `max_token_share` are of the top
+    examples' focus tokens; `token_variance_explained` is Var(E[z|token])/Var z on the token sample.
     """
 
     side: Side

@@ -26,6 +26,9 @@ EFFECT_DTYPE = np.dtype("<f4")
 NUMBER_DTYPE = np.dtype("<f8")
 TALLY_DTYPE = np.dtype("<u4")
 
+#: Bands that a score may be of, a bit each: the shown ones from the top to q0-50, and the middle.
+SCORES = (*BANDS[:6], "max25-50")
+
 
 def token_dtype(n_tokens: int) -> np.dtype[np.unsignedinteger]:
     """The dtype of token ids in a vocabulary of `n_tokens`."""
@@ -165,14 +168,14 @@ def unpack_token_counts(packed: bytes, n_tokens: int) -> tuple[tuple[int, int], 
 
 
 def pack_bands(scores: Mapping[str, float | None]) -> bytes:
-    """Scores by band: a byte that says which (bit i: BANDS[i]), then numbers."""
-    mask = sum(1 << BANDS.index(band) for band in scores)
-    return bytes([mask]) + pack_numbers(scores[band] for band in BANDS if band in scores)
+    """Scores by band: a byte that says which (bit i: SCORES[i]), then numbers."""
+    mask = sum(1 << SCORES.index(band) for band in scores)
+    return bytes([mask]) + pack_numbers(scores[band] for band in SCORES if band in scores)
 
 
 def unpack_bands(packed: bytes) -> dict[str, float | None]:
-    """The scores of `pack_bands`, in the order of BANDS."""
-    bands = [band for bit, band in enumerate(BANDS) if packed[0] >> bit & 1]
+    """The scores of `pack_bands`, in the order of SCORES."""
+    bands = [band for bit, band in enumerate(SCORES) if packed[0] >> bit & 1]
     return dict(zip(bands, unpack_numbers(packed[1:]), strict=True))
 
 

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from store.evidence_records import PolysemanticityRecord
+from store.evidence_records import SCORED_BANDS, PolysemanticityRecord
 from store.records import BANDS, SIDES, HalfArray, Side
 from worker.activations import Models
-from worker.bands import DRAWN_BANDS, Draws, draw
+from worker.bands import edge_ranks
 from worker.evidence.embeddings import Embeddings
 from worker.evidence.mined import SILENT, STRONG, Mined, silent, unlike
-from worker.evidence.polysemanticity import MOST, separation
-from worker.evidence.senses import cluster, sense_records
-from worker.evidence.shown import Shown, ShownArray, top_rows
+from worker.evidence.polysemanticity import Doubles, contexts_of, scores
+from worker.evidence.senses import OF_A_BAND, cluster, sense_records
+from worker.evidence.shown import Shown, ShownArray, highest, top_rows
 from worker.evidence.token_purity import entropy_and_largest, variance_explained
 from worker.evidence.whitening import Whitening
 from worker.layout import Layout
@@ -26,8 +26,7 @@ from worker.sample import open_sample
 Floats = npt.NDArray[np.float32]
 Longs = npt.NDArray[np.int64]
 
-#: Bands that are scored, from the strongest on, and those whose contexts make the senses.
-SCORED = ("top", "q99.9-100", "q99-99.9", "q90-99")
+#: Bands whose contexts make the senses: those scored that a page shows.
 CLUSTERED = ("top", "q99.9-100", "q99-99.9")
 
 
@@ -89,28 +88,17 @@ class _Layer:
         self.vectors = Whitening.fit(embedded[self.rows])(embedded)
         self.n = self.display.shape[1]
         self.top = top_rows(self.shown, self.shown_rows, self.n)
+        self.highest = highest(self.shown, self.n)
 
     def meanings(self) -> MeaningsOfLayer:
-        draws = draw(self.display, self.hashes, MOST)
-        assert draws is not None
-        bands = self._bands(draws)
-        scores = {name: separation(self.vectors, bands[name], self.seed) for name in SCORED}
-        records = self._records(bands, scores)
-        return MeaningsOfLayer((self.side, self.layer), records, self._mined(draws))
-
-    def _bands(self, draws: Draws) -> dict[str, Longs]:
-        """Rows of each scored band's contexts [n, m]."""
-        found = {"top": self.top}
-        for name in SCORED[1:]:
-            drawn = draws.drawn[:, DRAWN_BANDS.index(name)]
-            found[name] = np.where(drawn >= 0, self.rows[np.maximum(drawn, 0)], -1)
-        return found
+        bands = contexts_of(self.display, self.hashes, self.highest, self.top, self.rows)
+        found = scores(self.vectors, bands, self.seed)
+        return MeaningsOfLayer((self.side, self.layer), self._records(bands, found), self._mined())
 
     def _records(
-        self, bands: dict[str, Longs], scores: dict[str, npt.NDArray[np.float64]]
+        self, bands: dict[str, Longs], found: dict[str, Doubles]
     ) -> list[PolysemanticityRecord]:
-        clustered = np.concatenate([bands[name] for name in CLUSTERED], axis=1)
-        names = np.repeat(CLUSTERED, [bands[name].shape[1] for name in CLUSTERED]).tolist()
+        clustered, names = to_cluster(bands)
         senses = cluster(self.vectors, clustered, self.seed)
         focus = np.where(self.top >= 0, self.tokens[np.maximum(self.top, 0), 1], -1)
         entropy, largest = entropy_and_largest(focus)
@@ -119,20 +107,16 @@ class _Layer:
         records = []
         for i in range(self.n):
             mine = slice(first[i], first[i + 1])
-            rows = self.shown_rows[mine]
-            nearest = np.full(len(rows), -1, np.int64)
-            if senses.count[i] and len(rows):
-                centroids = senses.centroids[i, : senses.count[i]]
-                nearest = (self.vectors[rows] @ centroids.T).argmax(axis=1)
-            by_band = {name: _defined(scores[name][i]) for name in SCORED}
-            known = [value for value in by_band.values() if value is not None]
+            same = self.shown_rows[mine][:, None] == clustered[i]
+            sense = np.where(same.any(axis=1), senses.labels[i][same.argmax(axis=1)], -1)
+            places = zip(self.shown["band"][mine], self.shown["rank"][mine], strict=True)
             records.append(
                 PolysemanticityRecord(
                     side=self.side,
                     layer=self.layer,
                     neuron=i,
-                    score=max(known, default=None),
-                    bands=by_band,
+                    score=_defined(found["score"][i]),
+                    bands={band: _defined(found[band][i]) for band in SCORED_BANDS},
                     token_entropy=_defined(entropy[i]),
                     max_token_share=_defined(largest[i]),
                     token_variance_explained=_defined(explained[i]),
@@ -141,29 +125,23 @@ class _Layer:
                         senses.labels[i],
                         names,
                         self.tokens[np.maximum(clustered[i], 0), 1],
-                        [
-                            (BANDS[band], int(rank))
-                            for band, rank in zip(
-                                self.shown["band"][mine], self.shown["rank"][mine], strict=True
-                            )
-                        ],
-                        nearest,
+                        [(BANDS[band], int(rank)) for band, rank in places],
+                        sense,
                     ),
                 )
             )
         return records
 
-    def _mined(self, draws: Draws) -> list[tuple[int, int, Mined]]:
+    def _mined(self) -> list[tuple[int, int, Mined]]:
         of_sample = self.tokens[self.rows]
-        best = np.zeros(self.n, np.float32)
-        top = (self.shown["band"] == BANDS.index("top")) & (self.shown["rank"] == 0)
-        best[self.shown["neuron"][top]] = self.shown["activation"][top]
+        high = int(edge_ranks(len(self.rows))[1])
         found = []
-        for i in np.flatnonzero(best > 0):
+        for i in np.flatnonzero(self.highest > 0):
+            best = float(self.highest[i])
             mine = self.top[i][self.top[i] >= 0]
             values = self.display[:, i].astype(np.float32)
-            strong = np.flatnonzero(values >= STRONG * best[i])
-            limit = min(SILENT * float(best[i]), float(draws.edges[i, 1]))
+            strong = np.flatnonzero(values >= STRONG * best)
+            limit = min(SILENT * best, float(np.partition(values, high)[high]))
             both = unlike(self.vectors, mine, strong, self.rows[strong])
             both += silent(
                 self.vectors, mine, self.tokens[mine], values, limit, of_sample, self.rows
@@ -173,6 +151,20 @@ class _Layer:
                 found.append((int(i), rank[one.kind], one))
                 rank[one.kind] += 1
         return found
+
+
+def to_cluster(bands: dict[str, Longs]) -> tuple[Longs, list[str]]:
+    """The contexts that senses are made of [n, m], and the band of each column.
+
+    One that is drawn in a band and stands among the top examples counts as the latter.
+    """
+    some = {band: bands[band][:, :OF_A_BAND] for band in CLUSTERED}
+    names = np.repeat(CLUSTERED, [rows.shape[1] for rows in some.values()]).tolist()
+    top = some["top"]
+    for band in CLUSTERED[1:]:
+        again = (some[band][:, :, None] == top[:, None]).any(axis=2)
+        some[band] = np.where(again, -1, some[band])
+    return np.concatenate(list(some.values()), axis=1), names
 
 
 def _seed(seed: int, side: Side, layer: int) -> int:

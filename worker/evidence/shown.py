@@ -68,3 +68,11 @@ def top_rows(
     found = np.full((n_neurons, width), -1, np.int64)
     found[shown["neuron"][top], shown["rank"][top]] = rows[top]
     return found
+
+
+def highest(shown: ShownArray, n_neurons: int) -> npt.NDArray[np.float32]:
+    """The largest activation of each neuron over all tokens; NaN where no top example is shown."""
+    first = (shown["band"] == BANDS.index("top")) & (shown["rank"] == 0)
+    found = np.full(n_neurons, np.nan, np.float32)
+    found[shown["neuron"][first]] = shown["activation"][first]
+    return found

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from store.evidence_records import SCORED_BANDS
 from worker.evidence.k_means import k_means
-from worker.evidence.polysemanticity import separation
+from worker.evidence.polysemanticity import contexts_of, scores, separation
 from worker.evidence.senses import cluster, sense_records
 from worker.evidence.token_purity import entropy_and_largest, variance_explained
 from worker.evidence.whitening import Whitening
@@ -18,8 +19,7 @@ DIMS = 32
 def contexts(meanings: list[int], n: int, seed: int, tightness: float = 2.0) -> np.ndarray:
     """n unit vectors around the given meanings in turn; meaning −1 is nothing in common."""
     generator = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).standard_normal((40, DIMS))
-    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    centres = np.linalg.qr(np.random.default_rng(99).standard_normal((DIMS, DIMS)))[0]
     which = np.resize(meanings, n)
     noise = generator.standard_normal((n, DIMS)) / np.sqrt(DIMS)
     x = np.where((which >= 0)[:, None], tightness * centres[which], 0.0) + noise
@@ -38,9 +38,9 @@ def test_two_meanings_are_further_apart_than_one_or_none() -> None:
     three = [[i, i + 10, i + 20] for i in range(10)]
     none = [[-1]] * 10
     scores = separation(*neurons(one + two + three + none), seed=0).reshape(4, 10)
-    assert scores[0].max() < 0.2 < 0.4 < scores[1].min()
-    assert scores[2].min() > 0.3
-    assert scores[3].max() < 0.3  # a heap without anything in common is not two meanings
+    assert scores[0].max() < 0.4 < 0.7 < scores[1].min()
+    assert scores[2].min() > 0.7
+    assert scores[3].min() > 0.7  # a heap without anything in common is not one meaning either
 
 
 def test_a_rare_second_meaning_is_seen_and_the_seed_decides() -> None:
@@ -60,6 +60,44 @@ def test_absent_contexts_do_not_count_and_too_few_give_no_score() -> None:
     assert np.isnan(found[1])
 
 
+def test_the_bands_of_the_score_hold_what_they_say() -> None:
+    generator = np.random.default_rng(0)
+    hashes = generator.permutation(4000).astype(np.uint64)
+    display = generator.exponential(size=(4000, 3)).astype(np.float32)
+    display[:, 2] = 1.0
+    highest = np.array([12.0, 10.0, np.nan], np.float32)
+    top = np.arange(6).reshape(3, 2)
+    rows = np.arange(4000) + 10
+    found = contexts_of(display, hashes, highest, top, rows, most=16)
+    assert tuple(found) == SCORED_BANDS
+    np.testing.assert_array_equal(found["top"], top)
+    for i in (0, 1):
+        mean = display[:, i].mean()
+        level = (display[:, i] - mean) / (highest[i] - mean)
+        inside = np.flatnonzero((level >= 0.25) & (level < 0.5))
+        expected = inside[np.argsort(hashes[inside])][:16]
+        np.testing.assert_array_equal(found["max25-50"][i], expected + 10)
+        ranks = display[:, i].argsort().argsort()
+        assert (ranks[found["q99.9-100"][i, :4] - 10] >= 3996).all()
+        assert (found["q99.9-100"][i, 4:] == -1).all()  # a thousandth of 4,000
+        below = ranks[found["q99-99.9"][i] - 10]
+        assert (below >= 3960).all()
+        assert (below < 3996).all()
+    assert (found["max25-50"][2] == -1).all()  # its maximum is unknown
+
+
+def test_the_score_is_the_largest_separation_of_a_band() -> None:
+    vectors, rows = neurons([[0, 1], [2], [3]])
+    few = rows.copy()
+    few[2, 3:] = -1
+    bands = {"top": rows[[1, 1, 1]], "max25-50": rows[[0, 1, 2]]}
+    bands["top"][2] = bands["max25-50"][2] = few[2]
+    found = scores(vectors, bands, seed=0)
+    assert found["score"][0] == found["max25-50"][0] > 0.7 > found["top"][0] > 0
+    assert found["score"][1] == found["top"][1]
+    assert np.isnan(found["score"][2])
+
+
 def test_senses_are_as_many_as_meanings() -> None:
     kinds = [[0], [1, 2], [3, 4, 5], [6, 7, 8, 9]]
     vectors, rows = neurons(kinds, n=48)
@@ -72,6 +110,19 @@ def test_senses_are_as_many_as_meanings() -> None:
     empty = cluster(vectors, np.full((1, 5), -1), seed=0)
     assert empty.count.tolist() == [0]
     assert (empty.labels == -1).all()
+
+
+def test_groups_of_one_meaning_are_joined() -> None:
+    """A neuron for one thing in two tight phrasings has one sense, whatever the silhouette says."""
+    generator = np.random.default_rng(5)
+    near, far = generator.standard_normal((2, DIMS))
+    phrasings = np.stack([near, near + 0.7 * far, far - (far @ near) / (near @ near) * near])
+    points = phrasings[np.resize([0, 1], 40)], phrasings[np.resize([0, 2], 40)]
+    vectors = np.concatenate(points) + 0.02 * generator.standard_normal((80, DIMS))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    found = cluster(vectors.astype(np.float32), np.arange(80).reshape(2, 40), seed=0)
+    assert found.count.tolist() == [1, 2]
+    assert set(found.labels[0].tolist()) == {0}
 
 
 def test_a_sense_lives_where_its_share_is_largest() -> None:
