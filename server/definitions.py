@@ -1,7 +1,7 @@
 """What each shown quantity means: one dictionary, behind every term that can be asked about.
 
 `DEFINITIONS[key]` is shown where the term stands (a popover) and on `/definitions#key`. The words
-follow docs/evidence.md; `source` is the anchor of its section there (or its number).
+follow docs/evidence.md; `source` is the anchor of its section there.
 """
 
 from __future__ import annotations
@@ -34,39 +34,39 @@ DEFINITIONS: dict[str, Definition] = {
         "",
         "Where an activation is read. pre: before the nonlinearity (W_in·x + b_in). mid: after "
         "SoLU and before its LayerNorm (SoLU only). post: what W_out reads.",
-        source="0",
+        source="sites",
     ),
     "display_site": Definition(
         "display site",
         "",
         "The site that ranks examples: mid for an activation with a LayerNorm after it (SoLU), "
         "post for all others.",
-        source="0",
+        source="display-site",
     ),
     "n": Definition(
         "tokens",
         "tokens",
         "Tokens of the corpus that every statistic is of. The first token of a window (BOS) and "
         "padding are left out, nothing else is.",
-        source="0",
+        source="unmasked-tokens",
     ),
     "activation": Definition(
         "activation",
         "",
         "A scalar: the neuron's value at one site, one token. Its unit is the model's own; the "
         "two models' units need not agree.",
-        source="0",
+        source="sites",
     ),
-    "mean": Definition("mean", _UNIT, "Mean over all tokens at this site.", "μ = E[z]", "1"),
+    "mean": Definition("mean", _UNIT, "Mean over all tokens at this site.", "μ = E[z]", "mean"),
     "std": Definition(
-        "standard deviation", _UNIT, "Of the population, over all tokens.", "σ = √E[(z−μ)²]", "1"
+        "standard deviation", _UNIT, "Of the population, over all tokens.", "σ = √E[(z−μ)²]", "std"
     ),
     "skewness": Definition(
         "skewness",
         "",
         "Asymmetry of the distribution: above zero where the tail is towards high activations.",
         "E[((z−μ)/σ)³]",
-        "1",
+        "skewness",
     ),
     "kurtosis": Definition(
         "kurtosis",
@@ -74,17 +74,17 @@ DEFINITIONS: dict[str, Definition] = {
         "Weight of the tails. A normal distribution has 3; hundreds mean that the neuron is near "
         "its mean almost always, and far from it on few tokens.",
         "E[((z−μ)/σ)⁴]",
-        "1",
+        "kurtosis",
     ),
-    "min": Definition("minimum", _UNIT, "The lowest activation over all tokens.", "", "1"),
-    "max": Definition("maximum", _UNIT, "The highest activation over all tokens.", "", "1"),
+    "min": Definition("minimum", _UNIT, "The lowest activation over all tokens.", "", "min"),
+    "max": Definition("maximum", _UNIT, "The highest activation over all tokens.", "", "max"),
     "density": Definition(
         "density",
         "share of tokens",
         "How often the neuron is on: the share of tokens whose activation lies above a tenth of "
         "the way from the mean to the maximum.",
         "P(z > μ + 0.1·(max − μ))",
-        "1",
+        "density",
     ),
     "histogram": Definition(
         "histogram",
@@ -93,7 +93,7 @@ DEFINITIONS: dict[str, Definition] = {
         "neuron; both versions share the axes. The horizontal axis is linear around zero and "
         "logarithmic further out. The filled curve is the display site. The shaded part is all "
         "that the top examples show.",
-        source="1",
+        source="histogram",
     ),
     "band": Definition(
         "band",
@@ -101,7 +101,7 @@ DEFINITIONS: dict[str, Definition] = {
         "A range of quantiles of the display site. Top: the highest token of each of the 20 "
         "documents in which it is highest. Between: five tokens drawn by chance from each range. "
         "Bottom: the five most negative.",
-        source="2",
+        source="examples",
     ),
     "colour": Definition(
         "colours of tokens",
@@ -116,7 +116,7 @@ DEFINITIONS: dict[str, Definition] = {
         "",
         "Tokens on which SoLU's output lies below its median, but its LayerNorm makes the "
         "activation large: what a ranking by mid never shows.",
-        source="2",
+        source="band-lifted",
     ),
     "quantile": Definition(
         "quantile",
@@ -124,7 +124,7 @@ DEFINITIONS: dict[str, Definition] = {
         "The share of all tokens on which that version is less active than here; 50 % is its "
         "median. A top example of one version at a middling quantile of the other is a token on "
         "which the two disagree.",
-        source="2",
+        source="quantile",
     ),
     "correlation": Definition(
         "correlation",
@@ -132,7 +132,7 @@ DEFINITIONS: dict[str, Definition] = {
         "Pearson correlation of the two neurons' activations (display sites) over the same "
         "32,768 tokens, drawn by chance from the whole corpus.",
         "ρ",
-        "3",
+        "correlation",
     ),
     "same_index": Definition(
         "same index",
@@ -140,14 +140,14 @@ DEFINITIONS: dict[str, Definition] = {
         "The neuron with the same layer and number in the other model. The two models began from "
         "the same weights, so that the same index is a hypothesis, to be judged by its "
         "correlation and its rank among all neurons of the layer.",
-        source="3",
+        source="same-index-correlation",
     ),
     "best_match": Definition(
         "best match",
         "",
         "The neuron of the other model's same layer with the highest correlation. Mutual: each "
         "is the other's best.",
-        source="3",
+        source="best-match",
     ),
     "null": Definition(
         "random basis",
@@ -156,27 +156,27 @@ DEFINITIONS: dict[str, Definition] = {
         "best match reaches when neurons mean nothing in particular. A match counts for what it "
         "has above this.",
         "max ρ with a random orthogonal basis",
-        "3",
+        "null-correlation",
     ),
     "assignment": Definition(
         "one-to-one match",
         "",
         "The partner when each neuron of the layer gets exactly one, such that the sum of "
         "correlations is highest.",
-        source="3",
+        source="assignment",
     ),
     "cka": Definition(
         "CKA",
         "",
         "Linear centred kernel alignment of the whole layer: how alike the two models' layers are "
         "as spaces, whatever their neurons. 1: the same up to rotation and scale.",
-        source="3",
+        source="cka",
     ),
     "similar": Definition(
         "similar neurons",
         "",
         "The five neurons of the same model and layer with the highest correlation.",
-        source="3",
+        source="similar-neurons",
     ),
     "logit_effects": Definition(
         "logit effects",
@@ -184,28 +184,28 @@ DEFINITIONS: dict[str, Definition] = {
         "What the neuron adds to each token's logit when it is on, along the direct path: its "
         "output weights times the unembedding, the final LayerNorm's weights folded in.",
         "W_out[neuron]·W_U",
-        "8",
+        "logit-effects",
     ),
     "label": Definition(
         "label",
         "",
         "A person's verdict: monosemantic (80 % or more of what it responds to is one rule or "
         "category), polysemantic, unclear or dead. History is kept; each person's latest counts.",
-        source="10",
+        source="verdict",
     ),
     "token_sample": Definition(
         "token sample",
         "tokens",
         "32,768 tokens drawn by chance from the whole corpus, the same for all neurons and both "
         "versions. Bands below the top and correlations are of these.",
-        source="2",
+        source="token-sample",
     ),
     "loss": Definition(
         "loss",
         "nats a token, bits a byte",
         "Cross-entropy on held-out documents, which training never saw. Bits a byte can be "
         "compared between tokenizers.",
-        source="7",
+        source="loss",
     ),
     "excess": Definition(
         "excess over the null",
@@ -238,7 +238,7 @@ DEFINITIONS: dict[str, Definition] = {
         "How far the model's predictions move (KL divergence, mean over the evidence tokens) when "
         "this version is held at its mean.",
         "KL(p ‖ p with z_post := E[z_post])",
-        "exact-ablation",
+        "effect",
     ),
     "effect_mass": Definition(
         "effect-weighted histogram",
@@ -247,7 +247,7 @@ DEFINITIONS: dict[str, Definition] = {
         "share of its effect in each stretch of the axis. Strong activations may carry little of "
         "it, being rare.",
         "F(t) = ½·δ(t)²·E[(∂ log p(ŷ)/∂z(t))²], δ = z_post − E[z_post]",
-        "effect-mass",
+        "effect-histogram",
     ),
     "exact": Definition(
         "exact",
@@ -264,7 +264,7 @@ DEFINITIONS: dict[str, Definition] = {
         "Its error is the mean absolute difference from exact values, measured on neurons of the "
         "same layer. Its bias differs between activation functions, so an estimate is never set "
         "against an exact value.",
-        source="effect-mass",
+        source="estimate-error",
     ),
     "joint_density": Definition(
         "through the LayerNorm",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from server.definitions import DEFINITIONS
 from store.columns import PAIR_COLUMNS, VERSION_COLUMNS, ExplorerColumn
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,6 +72,12 @@ def test_every_column_has_a_definition(columns: dict[str, ExplorerColumn]) -> No
         path, _, fragment = column.anchor.partition("#")
         assert path, f"{column.key} has no definition"
         assert not fragment or fragment in anchors(ROOT / path), f"{column.key}: {column.anchor}"
+
+
+def test_every_shown_definition_has_its_section() -> None:
+    sources = {key: found.source for key, found in DEFINITIONS.items() if found.source}
+    missing = {key: source for key, source in sources.items() if source not in anchors(EVIDENCE)}
+    assert not missing
 
 
 def test_no_anchor_stands_twice() -> None:
