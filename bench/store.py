@@ -19,16 +19,34 @@ from dataclasses import replace
 
 import numpy as np
 
-from store import examples, neurons, runs, schema
-from store.engine import open_engine
+from store import evidence, examples, neurons, runs, schema
+from store.engine import Engine, open_engine
+from store.evidence_records import (
+    CounterexampleRecord,
+    HiddenShareRecord,
+    JointDensityRecord,
+    PolysemanticityRecord,
+    SenseRecord,
+)
+from store.histogram_edges import N_BINS
 from store.publish import loading
-from store.records import DocumentRecord, ExampleRecord, OtherValues, Site, WindowRecord
+from store.publish_evidence import loading_stage
+from store.records import (
+    DocumentRecord,
+    ExampleRecord,
+    NeuronRecord,
+    OtherValues,
+    RunRecord,
+    Site,
+    WindowRecord,
+)
 from tests.synthetic_run import SITES_OF, SyntheticRun, synthetic
 
 LAYERS = 2
 SNIPPET = 64
 WINDOW = 128
 N_WINDOWS = 8_000
+SCORED = ("top", "q99.9-100", "q99-99.9", "q90-99")
 BAND_SIZES = {
     "top": 20,
     "q99.9-100": 5,
@@ -128,6 +146,7 @@ def main() -> None:
             loader.neurons(versions)
             run = loader.publish()
         timed("load versions without examples", start, len(versions))
+        load_evidence(engine, run, versions, rng)
         print(f"explorer of {len(versions):,} versions")
         for filters, sort in (
             ({}, None),
@@ -137,6 +156,12 @@ def main() -> None:
             ({"layer": "1", "side": "left"}, "-kurtosis"),
             ({"kurtosis__gte": "5", "density__lte": "0.2"}, "-max"),
             ({}, "-labels"),
+            ({}, "-hidden_share"),
+            ({}, "effect"),
+            ({}, "-senses"),
+            ({"layer": "1", "side": "left"}, "-hidden_share"),
+            ({"hidden_share__gte": "0.9", "kurtosis__gte": "5"}, "-polysemanticity"),
+            ({"hidden_share__gte": "0.5"}, "-kurtosis"),
         ):
             neurons.page(engine, run.id, filters, sort)
             start = time.perf_counter()
@@ -145,11 +170,84 @@ def main() -> None:
         start = time.perf_counter()
         neurons.pair_page(engine, run.id, {}, "-diff_kurtosis")
         timed("rows=pair, -diff_kurtosis", start)
+        for sort in ("-diff_hidden_share", "-left_polysemanticity"):
+            start = time.perf_counter()
+            neurons.pair_page(engine, run.id, {}, sort)
+            timed(f"rows=pair, {sort}", start)
+        for _ in range(2):
+            start = time.perf_counter()
+            evidence.of_neuron(engine, run.id, "left", 1, 17)
+            timed("evidence of a version", start)
+        start = time.perf_counter()
+        evidence.correspondence(engine, run.id)
+        timed("correspondence of all layers", start)
         start = time.perf_counter()
         neurons.random_neuron(engine, run.id, {"kurtosis__gte": "5"})
         timed("random", start)
+        start = time.perf_counter()
         runs.delete_run(engine, run.id)
+        timed("remove the run with its evidence", start)
         engine.dispose()
+
+
+def load_evidence(
+    engine: Engine, run: RunRecord, versions: list[NeuronRecord], rng: np.random.Generator
+) -> None:
+    """Evidence of these versions as large as real evidence: every kind, no easier to pack."""
+    before = schema.describe(engine).size_bytes or 0
+    mass = rng.lognormal(0, 2, (64, N_BINS)) * (np.arange(N_BINS) > 180) * 1e-6
+    counts = rng.poisson(rng.lognormal(1, 3, (64, 33, 31))) * (rng.random((64, 33, 31)) < 0.4)
+    edges = np.arange(34, dtype=np.float32), np.arange(32, dtype=np.float32)
+    curve = (0.0, *np.sort(rng.random(9)).tolist(), 1.0)
+    places = [(record.side, record.layer, record.neuron) for record in versions]
+    pool = rng.normal(size=(64, SNIPPET)).astype(np.float16)
+
+    def senses(i: int) -> tuple[SenseRecord, ...]:
+        tokens = tuple((int(token), 3) for token in rng.integers(0, 280, 8))
+        shown = tuple(("top", rank) for rank in range(12))
+        return tuple(SenseRecord(rank, 0.5, "top", tokens, shown) for rank in range(1 + i % 3))
+
+    start = time.perf_counter()
+    with loading_stage(engine, run.id) as loader:
+        loader.documents([DocumentRecord(0, "stdlib", "module.py")])
+        loader.windows([WindowRecord(0, 0, np.arange(WINDOW, dtype=np.int32))])
+        loader.hidden_shares(
+            HiddenShareRecord(
+                *place, rng.lognormal(), rng.random(), "exact", None, (0.1, 0.9), 1.0, 0.5, curve,
+                mass[i % 64].astype(np.float32),
+            )
+            for i, place in enumerate(places)
+        )  # fmt: skip
+        loader.joint_densities(
+            JointDensityRecord(*place, *edges, counts[i % 64])
+            for i, place in enumerate(places)
+            if place[0] == "left"
+        )
+        loader.polysemanticities(
+            PolysemanticityRecord(
+                *place, rng.random(), dict.fromkeys(SCORED, rng.random()), 1.0, 0.4, 0.3,
+                senses(i),
+            )
+            for i, place in enumerate(places)
+        )  # fmt: skip
+        loader.counterexamples(
+            CounterexampleRecord(
+                *place, kind, rank, 0, 0, 50, 20, 1.5,
+                dict.fromkeys(("pre", "mid", "post")[:3 - i % 2], pool[(i + rank) % 64]),
+                0.7, "the token",
+            )
+            for i, place in enumerate(places)
+            for kind in ("unlike", "silent")
+            for rank in range(2)
+        )  # fmt: skip
+        loader.publish()
+    timed("load their evidence", start, len(places))
+    size = (schema.describe(engine).size_bytes or 0) - before
+    packed = (runs.get_run(engine, run.id).size_bytes or 0) - (run.size_bytes or 0)
+    print(
+        f"  evidence on disk {size / len(places) / 1024:.2f} KiB a version, "
+        f"packed {packed / len(places) / 1024:.2f}"
+    )
 
 
 def load_with_examples(

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Subquery, and_, func, select
 
-from store import packing, rows_candidates, runs, stages, tables, tables_evidence
+from store import packing, rows_candidates, runs, tables, tables_evidence
 from store.engine import reading
 from store.records import BANDS
 from store.rows import Read
@@ -33,7 +33,7 @@ def candidates(engine: Engine, run_id: str, layer: int | None = None) -> list[Li
     """
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        if not stages.is_published(connection, run.key, stages.EVIDENCE):
+        if not run.has_evidence:
             return []
         numbered = _numbered(run)
         query = select(numbered).order_by(numbered.c.layer, numbered.c.k)
@@ -62,7 +62,7 @@ def candidate(engine: Engine, run_id: str, layer: int, k: int) -> ShownCandidate
     """
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        if not stages.is_published(connection, run.key, stages.EVIDENCE):
+        if not run.has_evidence:
             return None
         numbered = _numbered(run)
         query = select(numbered).where(numbered.c.layer == layer, numbered.c.k == k)

@@ -9,15 +9,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, FromClause, Integer, case, func, null, select
+from sqlalchemy import ColumnElement, FromClause, Integer, and_, case, cast, func, null, select
 
-from store import tables
+from store import tables, tables_evidence
 from store.labels import is_latest
 from store.records import SIDES, SITES, VERDICTS, Verdict
 from store.runs import PublishedRun
+from store.tables_evidence import METHODS
 
-#: The value of a column, given `neuron` (or an alias of it) and the run.
-Expression = Callable[[FromClause, PublishedRun], ColumnElement[Any]]
+
+@dataclass(frozen=True)
+class VersionTables:
+    """Where a version's columns come from: `neuron` and `neuron_evidence`, or aliases of them.
+
+    `evidence` is None while the stage is unpublished: its columns are NULL then.
+    """
+
+    neuron: FromClause
+    evidence: FromClause | None
+
+
+#: The value of a column, given where it comes from and the run.
+Expression = Callable[[VersionTables, PublishedRun], ColumnElement[Any]]
 
 
 @dataclass(frozen=True)
@@ -26,8 +39,10 @@ class ExplorerColumn:
 
     `anchor` is the definition's address within the project (`docs/evidence.md#…`), `unit` "" where
     there is none, `format` a Python format specification for numbers ("" for text), `choices` the
-    values of a text column. `difference`: with a row a pair, left − right means something.
-    `verdicts`: the column counts labels with these, which are looked up apart from the statistics.
+    values of a text column. `difference`: with a row a pair, left − right means something;
+    `exact_only`: it does where both versions have exact values alone. `verdicts`: the column
+    counts labels with these, which are looked up apart from the statistics. `of_evidence`: its
+    value stands in `neuron_evidence`.
     """
 
     key: str
@@ -40,22 +55,45 @@ class ExplorerColumn:
     choices: tuple[str, ...] = ()
     difference: bool = False
     verdicts: tuple[Verdict, ...] = ()
+    exact_only: bool = False
+    of_evidence: bool = False
+
+
+def difference(
+    column: ExplorerColumn, left: VersionTables, right: VersionTables, run: PublishedRun
+) -> ColumnElement[Any]:
+    """Left − right; NULL where an estimate would be set against something else."""
+    value: ColumnElement[Any] = column.expression(left, run) - column.expression(right, run)
+    if not column.exact_only or left.evidence is None or right.evidence is None:
+        return value
+    both = and_(left.evidence.c.hidden_method == "exact", right.evidence.c.hidden_method == "exact")
+    return case((both, value), else_=None)
 
 
 def _stored(name: str) -> Expression:
-    return lambda neuron, run: neuron.c[name]
+    return lambda version, run: version.neuron.c[name]
 
 
-def _excess(neuron: FromClause, run: PublishedRun) -> ColumnElement[Any]:
-    excess: ColumnElement[Any] = neuron.c.best_correlation - neuron.c.null_correlation
+def _measured(name: str) -> Expression:
+    def expression(version: VersionTables, run: PublishedRun) -> ColumnElement[Any]:
+        if version.evidence is None:
+            return cast(null(), tables_evidence.neuron_evidence.c[name].type)
+        return version.evidence.c[name]
+
+    return expression
+
+
+def _excess(version: VersionTables, run: PublishedRun) -> ColumnElement[Any]:
+    columns = version.neuron.c
+    excess: ColumnElement[Any] = columns.best_correlation - columns.null_correlation
     return excess
 
 
 def _labels(*verdicts: Verdict) -> Expression:
     """Number of annotators whose latest verdict is one of these."""
 
-    def expression(neuron: FromClause, run: PublishedRun) -> ColumnElement[Any]:
-        label = tables.label
+    def expression(version: VersionTables, run: PublishedRun) -> ColumnElement[Any]:
+        neuron, label = version.neuron, tables.label
         model_id = case(
             (neuron.c.side == SIDES[0], run.left_model_id),
             else_=null() if run.right_model_id is None else run.right_model_id,
@@ -81,6 +119,13 @@ _EXAMPLES = "docs/evidence.md#examples"
 _CORRESPONDENCE = "docs/evidence.md#correspondence"
 _LOGITS = "docs/evidence.md#logit-effects"
 _LABELS = "docs/evidence.md#labels"
+_HIDDEN = "docs/evidence.md#hidden-share"
+_EFFECT = "docs/evidence.md#effect"
+_ESTIMATE = "docs/evidence.md#estimate-error"
+_POLYSEMANTICITY = "docs/evidence.md#polysemanticity"
+_SENSES = "docs/evidence.md#senses"
+_CANDIDATES = "docs/evidence.md#candidates"
+_COUNTEREXAMPLES = "docs/evidence.md#counterexamples"
 _GLOSSARY = "docs/glossary.md"
 
 
@@ -106,6 +151,19 @@ def _number(
 ) -> ExplorerColumn:
     return ExplorerColumn(
         key, name, unit, anchor, "number", ".3g", expression or _stored(key), difference=True
+    )
+
+
+def _evidence(
+    column: ExplorerColumn, stored: str = "", *, difference: bool = True, exact_only: bool = False
+) -> ExplorerColumn:
+    """The column as one of `neuron_evidence`, there called `stored` or the same."""
+    return replace(
+        column,
+        expression=_measured(stored or column.key),
+        difference=difference,
+        exact_only=exact_only,
+        of_evidence=True,
     )
 
 
@@ -143,6 +201,35 @@ _ALL = (
     ),
     _integer("assigned_neuron", "assigned neuron", _CORRESPONDENCE, "neuron"),
     _number("assigned_correlation", "correlation with the assigned neuron", _CORRESPONDENCE),
+    _evidence(_number("hidden_share", "hidden share", _HIDDEN, "share of effect"), exact_only=True),
+    _evidence(_text("hidden_method", "method of the hidden share", METHODS), difference=False),
+    _evidence(
+        _number("hidden_error", "error of the estimated hidden share", _ESTIMATE),
+        difference=False,
+    ),
+    _evidence(_number("effect", "effect", _EFFECT, "nats a token"), exact_only=True),
+    # Estimates of two versions are biased differently: no difference of them.
+    _evidence(
+        _number("estimated_hidden_share", "estimated hidden share", _HIDDEN, "share of effect"),
+        difference=False,
+    ),
+    _evidence(_number("polysemanticity", "polysemanticity score", _POLYSEMANTICITY)),
+    _evidence(_number("polysemanticity_top", "polysemanticity score of the top", _POLYSEMANTICITY)),
+    _evidence(_integer("senses", "senses", _SENSES)),
+    _evidence(_number("token_entropy", "token entropy", _POLYSEMANTICITY, "nats")),
+    _evidence(
+        _number("max_token_share", "largest token share", _POLYSEMANTICITY, "share of examples")
+    ),
+    _evidence(
+        _number(
+            "token_variance_explained",
+            "variance explained by the token",
+            _POLYSEMANTICITY,
+            "share of variance",
+        )
+    ),
+    _evidence(_integer("candidates", "candidates carried", _CANDIDATES)),
+    _evidence(_integer("counterexamples", "counterexamples mined", _COUNTEREXAMPLES)),
     _number("logit_kurtosis", "kurtosis of logit effects", _LOGITS),
     _number("logit_skewness", "skewness of logit effects", _LOGITS),
     *(

@@ -52,10 +52,12 @@ def _of_layer(layer: int, side: Any, versions: list[Any]) -> LayerCorrespondence
         n_defined=len(defined),
         n_same_index=sum(row.best_neuron == row.neuron for row in defined),
         n_mutual=sum(row.mutual is True for row in defined),
-        n_above_null=sum(
-            row.null_correlation is not None and row.best_correlation > row.null_correlation
-            for row in defined
-        ),
+        n_above_null=sum(map(_above_null, defined)),
+        n_twins=sum(row.mutual is True and _above_null(row) for row in defined),
         best_quantiles=tuple(np.quantile(best, CORRELATION_QUANTILES).tolist()) if best else (),
         assigned_median=float(np.median(assigned)) if assigned else None,
     )
+
+
+def _above_null(row: Any) -> bool:
+    return row.null_correlation is not None and row.best_correlation > row.null_correlation

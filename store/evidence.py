@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Select, Table, and_, case, select
 
-from store import packing, rows_candidates, rows_evidence, runs, stages, tables, tables_evidence
+from store import packing, rows_candidates, rows_evidence, runs, tables, tables_evidence
 from store.candidates import candidate, candidates, carried_by
 from store.correspondence import correspondence
 from store.engine import reading
@@ -65,7 +65,7 @@ def of_neuron(
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         row = _one(connection, _of_version(tables_evidence.neuron_evidence, run, *place))
-        if not stages.is_published(connection, run.key, EVIDENCE) or row is None:
+        if not run.has_evidence or row is None:
             return None
         curve = _one(connection, _of_version(tables_evidence.hidden_curve, run, *place))
         sense, check = tables_evidence.sense, tables_evidence.estimate_check
@@ -127,7 +127,7 @@ def _of_stage(
     """The records of a run's rows in a table of the stage."""
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        if not stages.is_published(connection, run.key, EVIDENCE):
+        if not run.has_evidence:
             return []
         found = connection.execute(
             select(table)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    FromClause,
     and_,
     column,
     func,
@@ -19,16 +18,14 @@ from sqlalchemy import (
     values,
 )
 
-from store import labels, rows, runs, tables
-from store.columns import INDEX_KEYS, PAIR_COLUMNS, VERSION_COLUMNS
+from store import labels, rows, runs, selections, tables
+from store.columns import PAIR_COLUMNS, VERSION_COLUMNS
 from store.engine import reading
-from store.filters import Resolve, conditions, ordering
 from store.records import ExplorerRow, LabelCounts, NeuronRecord, PairRow, Side
 from store.runs import PublishedRun
+from store.selections import Place, Selection, asked
 
 LARGEST_PAGE = 1_000
-
-_Place = tuple[Any, ...]
 
 
 def get(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> NeuronRecord | None:
@@ -82,28 +79,10 @@ def page(
     `store.columns.VERSION_COLUMNS`; what is equal stands by side, layer, neuron.
     `ExplorerRow.values` has all columns. Errors: `RunNotFound`, `UnknownColumn`, `InvalidFilter`.
     """
-    neuron = tables.neuron
-    place = (neuron.c.side, neuron.c.layer, neuron.c.neuron)
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        resolve = _resolver(neuron, run)
-        chosen, total = _chosen(
-            connection,
-            neuron,
-            place,
-            [neuron.c.run_key == run.key, *conditions(filters or {}, VERSION_COLUMNS, resolve)],
-            ordering(sort, VERSION_COLUMNS, resolve),
-            page,
-            size,
-        )
-        by_place = _values(
-            connection,
-            neuron,
-            place,
-            [neuron.c.run_key == run.key],
-            chosen,
-            {key: resolve(key) for key, known in VERSION_COLUMNS.items() if not known.verdicts},
-        )
+        chosen, total = _chosen(connection, run, selections.of_versions, filters, sort, page, size)
+        by_place = _values(connection, selections.of_versions(run, VERSION_COLUMNS), chosen)
         counted = _label_counts(connection, run, chosen)
     made = []
     for side, layer, index in chosen:
@@ -126,48 +105,10 @@ def pair_page(
     The keys are those of `store.columns.PAIR_COLUMNS`; in a single-sided run `right_X` and
     `diff_X` are None.
     """
-    left, right = tables.neuron.alias("left_version"), tables.neuron.alias("right_version")
-    place = (left.c.layer, left.c.neuron)
-    both = left.outerjoin(
-        right,
-        and_(
-            right.c.run_key == left.c.run_key,
-            right.c.side == "right",
-            right.c.layer == left.c.layer,
-            right.c.neuron == left.c.neuron,
-        ),
-    )
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        of_left, of_right = _resolver(left, run), _resolver(right, run)
-
-        def resolve(key: str) -> ColumnElement[Any]:
-            side, _, name = key.partition("_")
-            if key in INDEX_KEYS:
-                return of_left(key)
-            if side == "diff":
-                difference: ColumnElement[Any] = of_left(name) - of_right(name)
-                return difference
-            return of_left(name) if side == "left" else of_right(name)
-
-        scope = [left.c.run_key == run.key, left.c.side == "left"]
-        chosen, total = _chosen(
-            connection,
-            both,
-            place,
-            [*scope, *conditions(filters or {}, PAIR_COLUMNS, resolve)],
-            ordering(sort, PAIR_COLUMNS, resolve),
-            page,
-            size,
-        )
-        by_place = _values(
-            connection,
-            both,
-            place,
-            scope,
-            chosen,
-            {key: resolve(key) for key, known in PAIR_COLUMNS.items() if not known.verdicts},
-        )
+        chosen, total = _chosen(connection, run, selections.of_pairs, filters, sort, page, size)
+        by_place = _values(connection, selections.of_pairs(run, PAIR_COLUMNS), chosen)
         counted = _label_counts(connection, run, chosen)
     made = []
     for layer, index in chosen:
@@ -197,24 +138,23 @@ def random_neuron(
 
     Each version is as likely as the next; the same seed gives the same one.
     """
-    neuron = tables.neuron
+    filters = filters or {}
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        scope = [
-            neuron.c.run_key == run.key,
-            *conditions(filters or {}, VERSION_COLUMNS, _resolver(neuron, run)),
-        ]
-        total = connection.scalar(select(func.count()).select_from(neuron).where(*scope)) or 0
+        selection = selections.of_versions(run, asked(filters))
+        where = selection.where(filters)
+        total = _count(connection, selection, where)
         if total == 0:
             return None
         row = connection.execute(
-            select(neuron.c.layer, neuron.c.neuron)
-            .where(*scope)
-            .order_by(neuron.c.side, neuron.c.layer, neuron.c.neuron)
+            select(*selection.place)
+            .select_from(selection.source)
+            .where(*where)
+            .order_by(*selection.place)
             .offset(random.Random(seed).randrange(total))
             .limit(1)
         ).one()
-    return row[0], row[1]
+    return row[1], row[2]
 
 
 def _of_version(table: Any, run: PublishedRun, side: str, layer: int, neuron: int) -> Any:
@@ -226,44 +166,49 @@ def _of_version(table: Any, run: PublishedRun, side: str, layer: int, neuron: in
     )
 
 
-def _resolver(neuron: FromClause, run: PublishedRun) -> Resolve:
-    return lambda key: VERSION_COLUMNS[key].expression(neuron, run)
-
-
 def _chosen(
     connection: Connection,
-    source: FromClause,
-    place: _Place,
-    where: list[ColumnElement[bool]],
-    order: list[ColumnElement[Any]],
+    run: PublishedRun,
+    select_from: Callable[[PublishedRun, Collection[str]], Selection],
+    filters: Mapping[str, str] | None,
+    sort: str | None,
     page: int,
     size: int,
-) -> tuple[list[_Place], int]:
+) -> tuple[list[Place], int]:
     """The places of one page in their order, and how many there are on all pages."""
+    filters = filters or {}
     size = min(max(size, 1), LARGEST_PAGE)
-    total = connection.scalar(select(func.count()).select_from(source).where(*where)) or 0
+    selection = select_from(run, asked(filters, sort))
     found = connection.execute(
-        select(*place)
-        .select_from(source)
-        .where(*where)
-        .order_by(*order, *place)
+        select(*selection.place)
+        .select_from(selection.source)
+        .where(*selection.where(filters))
+        .order_by(*selection.order(sort))
         .offset((max(page, 1) - 1) * size)
         .limit(size)
     )
-    return [tuple(row) for row in found], total
+    chosen = [tuple(row) for row in found]
+    filtered = select_from(run, asked(filters))
+    return chosen, _count(connection, filtered, filtered.where(filters))
+
+
+def _count(connection: Connection, selection: Selection, where: list[ColumnElement[bool]]) -> int:
+    counted = select(func.count()).select_from(selection.source).where(*where)
+    return connection.scalar(counted) or 0
 
 
 def _values(
-    connection: Connection,
-    source: FromClause,
-    place: _Place,
-    scope: list[ColumnElement[bool]],
-    chosen: list[_Place],
-    expressions: dict[str, ColumnElement[Any]],
-) -> dict[_Place, dict[str, float | int | str | bool | None]]:
+    connection: Connection, selection: Selection, chosen: list[Place]
+) -> dict[Place, dict[str, float | int | str | bool | None]]:
     """All columns of the chosen places: asked apart from the sort, which need not carry them."""
     if not chosen:
         return {}
+    place = selection.place
+    expressions = {
+        key: selection.resolve(key)
+        for key, known in selection.columns.items()
+        if not known.verdicts
+    }
     wanted = (
         values(*(column(name, part.type) for name, part in zip("abc", place, strict=False)))
         .data(chosen)
@@ -271,17 +216,18 @@ def _values(
     )
     # Joined, not `IN`: SQLite finds a join's rows by the primary key, a list's by a scan.
     joined = wanted.join(
-        source, and_(*(part == given for part, given in zip(place, wanted.c, strict=True)))
+        selection.source,
+        and_(*(part == given for part, given in zip(place, wanted.c, strict=True))),
     )
     found = connection.execute(
-        select(*place, *expressions.values()).select_from(joined).where(*scope)
+        select(*place, *expressions.values()).select_from(joined).where(*selection.scope)
     )
     width = len(place)
     return {tuple(row[:width]): dict(zip(expressions, row[width:], strict=True)) for row in found}
 
 
 def _label_counts(
-    connection: Connection, run: PublishedRun, chosen: list[_Place]
+    connection: Connection, run: PublishedRun, chosen: list[Place]
 ) -> dict[tuple[int | None, int, int], LabelCounts]:
     if not chosen:
         return {}

@@ -210,7 +210,7 @@ class EvidenceLoader:
         self.published = True
         with writing(self._engine) as connection:
             refresh_statistics(
-                connection, (tables_evidence.neuron_evidence, tables.window, tables.document)
+                connection, (*tables_evidence.JOINED, tables.window, tables.document)
             )
         stored = stages.stage(self._engine, self._claim.run_id, self._claim.stage)
         assert stored is not None

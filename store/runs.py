@@ -21,19 +21,24 @@ from store.removal import disown, remove
 
 LATEST = "latest"
 
+#: The stage after a run's statistics, see `store.stages`.
+EVIDENCE = "evidence"
+
 _left = tables.model.alias("left_model")
 _right = tables.model.alias("right_model")
 
 
 @dataclass(frozen=True)
 class PublishedRun:
-    """What queries need of a run: its key, its models' ids and the size of its vocabulary."""
+    """What queries need of a run: its key, its models' ids, the size of its vocabulary, and whether
+    its evidence is published."""
 
     key: int
     left_model_id: int
     right_model_id: int | None
     vocabulary_id: int
     n_vocabulary: int
+    has_evidence: bool
 
     def model_id(self, side: str) -> int | None:
         """The id of the model on this side."""
@@ -42,7 +47,8 @@ class PublishedRun:
 
 def published(connection: Connection, run_id: str) -> PublishedRun:
     """The keys of a published run with this very id; `RunNotFound` if there is none."""
-    run, vocabulary = tables.run, tables.vocabulary
+    run, vocabulary, stage = tables.run, tables.vocabulary, tables.run_stage
+    evidence = select(stage.c.stage).where(stage.c.run_key == run.c.key, stage.c.stage == EVIDENCE)
     row = connection.execute(
         select(
             run.c.key,
@@ -50,6 +56,7 @@ def published(connection: Connection, run_id: str) -> PublishedRun:
             run.c.right_model_id,
             run.c.vocabulary_id,
             vocabulary.c.size,
+            evidence.exists(),
         )
         .join(vocabulary, vocabulary.c.id == run.c.vocabulary_id)
         .where(run.c.id == run_id, run.c.status == "published")

@@ -22,10 +22,19 @@ from store.engine import reading, writing
 from store.errors import AlreadyPublished, LoadInterrupted, RunNotFound, StoreError
 from store.evidence_records import StageRecord
 from store.removal import IDLE
-from store.runs import PublishedRun
+from store.runs import EVIDENCE, PublishedRun
 from store.types import now
 
-EVIDENCE = "evidence"
+__all__ = [
+    "EVIDENCE",
+    "StageClaim",
+    "claim",
+    "hold_run",
+    "is_published",
+    "refuse_paths",
+    "stage",
+    "sweep",
+]
 
 
 def stage(engine: Engine, run_id: str, name: str) -> StageRecord | None:
@@ -36,9 +45,7 @@ def stage(engine: Engine, run_id: str, name: str) -> StageRecord | None:
 
 def is_published(connection: Connection, key: int, name: str) -> bool:
     """Whether readers may look at a stage's rows of this run."""
-    columns = tables.run_stage.c
-    found = select(columns.stage).where(columns.run_key == key, columns.stage == name)
-    return connection.scalar(found) is not None
+    return _stage(connection, key, name) is not None
 
 
 def _stage(connection: Connection, key: int, name: str) -> StageRecord | None:

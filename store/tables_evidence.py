@@ -336,3 +336,6 @@ OF_STAGE: tuple[Table, ...] = (
     estimate_check,
     loss_difference,
 )
+
+#: Tables that queries reach by more than one way: the planner wants to know how they look.
+JOINED: tuple[Table, ...] = (neuron_evidence, candidate_carrier, candidate_context, counterexample)
