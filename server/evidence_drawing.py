@@ -56,11 +56,13 @@ class DrawnCounterexample:
 class DrawnEvidence:
     """The figures of one version's evidence; None where there is nothing to draw.
 
-    `density_key` has a class and what it stands for, of the joint density's colours.
+    `effect_height` is the share of effect that a full height of the histogram stands for, the same
+    on both sides. `density_key` has a class and what it stands for, of the joint density's colours.
     `counterexamples` are (kind, title, those found), kinds in their order.
     """
 
     effect_histogram: Markup | None
+    effect_height: float
     joint_density: Markup | None
     density_key: tuple[tuple[str, str], ...]
     band_scores: Markup | None
@@ -85,6 +87,7 @@ def draw_evidence(
     return {
         side: DrawnEvidence(
             effect_histogram=_effect_histogram(version, axis, highest),
+            effect_height=highest,
             joint_density=_joint_density(version),
             density_key=_density_key(version),
             band_scores=_band_scores(version, scale),

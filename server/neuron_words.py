@@ -161,7 +161,7 @@ def _of_layer_norm(version: VersionView) -> list[str]:
         if beaten
         else f"below all its top examples (from {number(min(top))})"
     )
-    return [f"Its LayerNorm lifts low tokens to a post of {number(highest)}, {reach}."]
+    return [f"Its LayerNorm lifts tokens of low mid to a post of {number(highest)}, {reach}."]
 
 
 def _of_candidates(evidence: EvidenceView, other_act: str) -> str:

@@ -5,7 +5,8 @@
 
 It hangs beneath the histogram of tokens and shares its horizontal axis cell for cell, so that a
 stretch with many tokens and one with much effect can be told apart by going straight down. Its
-vertical axis is linear: heights are shares of the version's effect and add up to 1.
+vertical axis is linear: heights are shares of the version's effect and add up to 1; the page says
+what the full height stands for.
 """
 
 from __future__ import annotations
@@ -81,10 +82,6 @@ def effect_histogram(
             f'<path class="effect" vector-effect="non-scaling-stroke" '
             f'd="{_steps(axis, shares, highest)}"/></svg>'
         )
-    parts.append(
-        f'<g class="scale-text"><text x="0" y="10">share of effect, height '
-        f"{share_text(highest)}</text></g>"
-    )
     if headline is not None:
         parts += _divide(axis, headline, share_below, floor)
     parts.append("</svg>")
@@ -99,7 +96,7 @@ def _divide(
     parts = [f'<line class="headline" x1="{x:.2f}%" x2="{x:.2f}%" y1="2" y2="{floor}"/>']
     if share_below is None:
         return parts
-    wide = x > 48
+    wide = x > 32
     parts.append('<g class="scale-text">')
     if wide:
         parts.append(
