@@ -278,15 +278,16 @@ DEFINITIONS: dict[str, Definition] = {
         "polysemanticity score",
         "",
         "A heuristic: how far apart two groups of the version's contexts lie, in the band where "
-        "they lie furthest apart. It sees that contexts differ, not that meanings do. 0: nothing "
-        "to tell apart; 1 and more: two groups that have nothing in common.",
-        "|a|·|b| − a·b, a and b the centroids of 2-means on whitened contexts",
+        "they lie furthest apart. 0: one point; 1: at right angles; 2: opposite. It sees that "
+        "contexts differ, not that meanings do: one idea in many unlike contexts scores high, and "
+        "so do contexts that have nothing in common.",
+        "1 − cos(a, b), a and b the centroids of 2-means on whitened contexts",
         "polysemanticity",
     ),
     "sense": Definition(
         "sense",
         "share of clustered contexts",
-        "A cluster of the version's contexts, as many as tell themselves apart, at least one. Its "
+        "A group of the version's strong contexts that lies apart from the others; often one. Its "
         "band is the one in which it is most common beside the others. What it means is for the "
         "reader of its examples to say.",
         source="senses",

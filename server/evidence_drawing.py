@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from server.activation_names import activation_name
+from server.band_titles import band_title
 from server.figures.axes import ActivationAxis
 from server.figures.band_scores import band_scores
 from server.figures.effect_histogram import effect_histogram, tallest_cell
@@ -213,12 +214,11 @@ def _band_scores(version: VersionView, scale: float) -> Markup | None:
     found = None if version.evidence is None else version.evidence.polysemanticity
     if found is None or not found.bands:
         return None
-    titles = {band.key: band.title for band in version.bands}
     return band_scores(
         name=f"{activation_name(version.act_fn)} {version.name}",
         side=version.side,
-        scores={titles.get(band, band): score for band, score in found.bands.items()},
-        carrier=None if found.band is None else titles.get(found.band, found.band),
+        scores={band_title(band): score for band, score in found.bands.items()},
+        carrier=None if found.band is None else band_title(found.band),
         scale=scale,
     )
 

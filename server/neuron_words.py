@@ -11,6 +11,7 @@ estimate beside its error, a heuristic is called one, and what was not looked fo
 from __future__ import annotations
 
 from server.activation_names import activation_name
+from server.band_titles import band_title, in_order
 from server.number_text import count, fixed, number, share
 from server.pages.evidence import EvidenceView, HiddenView
 from server.pages.neuron import NeuronPage, VersionView
@@ -132,12 +133,11 @@ def _of_senses(version: VersionView) -> str:
     score = "" if found.score is None else f" (heuristic score {fixed(found.score)})"
     if len(version.senses) < 2:
         return f"Its strong contexts fall into no separate groups{score}."
-    titles = {band.key: band.title for band in version.bands}
     elsewhere = [sense for sense in version.senses if sense.band != "top"]
     where = ""
     if elsewhere:
-        bands = sorted({sense.band for sense in elsewhere}, key=list(titles).index)
-        named = " and ".join(titles[band] for band in bands)
+        bands = in_order({sense.band for sense in elsewhere})
+        named = " and ".join(map(band_title, bands))
         where = f", {_number(len(elsewhere))} of them most common at {named}"
     return f"Its strong contexts fall into {_number(len(version.senses))} groups{score}{where}."
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from server import number_text
 from server.activation_names import activation_name
+from server.band_titles import band_title
 from server.definitions import DEFINITIONS
+from server.explorer_drawing import draw_correspondence
 from server.invisible_drawing import draw_candidate, draw_invisible
 from server.neuron_drawing import draw
 from server.neuron_words import compared, hidden_method, points, responds, sameness, unshown
@@ -28,6 +30,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "hidden_method": hidden_method,
     "points": points,
     "draw_tax": draw_tax,
+    "draw_correspondence": draw_correspondence,
     "draw_candidate": draw_candidate,
     "draw_invisible": draw_invisible,
     "definition": DEFINITIONS.__getitem__,
@@ -42,6 +45,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "size": number_text.size,
     "moment": number_text.moment,
     "act": activation_name,
+    "band_title": band_title,
     "aligned": number_text.aligned,
     "token": text_markup,
     "visible": visible_text,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from server import urls
+from server.band_titles import band_title
 from server.compose.neuron_evidence import evidence_view, sense_views
 from server.compose.values import decimals, finite
 from server.pages.evidence import SiteName
@@ -37,22 +38,16 @@ from store.records import (
     SiteStatistics,
 )
 
-#: band → (title, definition, bounds as indices into (q50, q90, q99, q999), None is open)
-BAND_WORDS: dict[str, tuple[str, str, int | None, int | None]] = {
-    "top": ("Top", "The strongest activations, at most one a document.", None, None),
-    "q99.9-100": (
-        "99.9–100 %",
-        "Drawn at random from the strongest 0.1 % of the token sample.",
-        3,
-        None,
-    ),
-    "q99-99.9": ("99–99.9 %", "Drawn between the quantiles 99 % and 99.9 %.", 2, 3),
-    "q90-99": ("90–99 %", "Drawn between the quantiles 90 % and 99 %.", 1, 2),
-    "q50-90": ("50–90 %", "Drawn between the median and the quantile 90 %.", 0, 1),
-    "q0-50": ("0–50 %", "Drawn from below the median.", None, 0),
-    "bottom": ("Bottom", "The most negative activations.", None, None),
+#: band → (definition, bounds as indices into (q50, q90, q99, q999), None is open)
+BAND_WORDS: dict[str, tuple[str, int | None, int | None]] = {
+    "top": ("The strongest activations, at most one a document.", None, None),
+    "q99.9-100": ("Drawn at random from the strongest 0.1 % of the token sample.", 3, None),
+    "q99-99.9": ("Drawn between the quantiles 99 % and 99.9 %.", 2, 3),
+    "q90-99": ("Drawn between the quantiles 90 % and 99 %.", 1, 2),
+    "q50-90": ("Drawn between the median and the quantile 90 %.", 0, 1),
+    "q0-50": ("Drawn from below the median.", None, 0),
+    "bottom": ("The most negative activations.", None, None),
     "lifted": (
-        "Lifted by the LayerNorm",
         "The highest after the LayerNorm among tokens whose value before it is below its median.",
         None,
         None,
@@ -172,11 +167,11 @@ def band_views(record: NeuronRecord, examples: Sequence[ExampleView]) -> tuple[B
     for key in BANDS:
         if key == "lifted" and "mid" not in record.sites:
             continue
-        title, definition, low, high = BAND_WORDS[key]
+        definition, low, high = BAND_WORDS[key]
         views.append(
             BandView(
                 key=key,
-                title=title,
+                title=band_title(key),
                 definition=definition,
                 low=None if bounds is None or low is None else finite(bounds[low]),
                 high=None if bounds is None or high is None else finite(bounds[high]),

@@ -148,11 +148,11 @@ def test_senses_candidates_and_counterexamples_are_counted(page: NeuronPage) -> 
     assert "no candidate invisible feature that was found" in said
     assert "none in the corpus; none was searched for by changing tokens" in said
     two = [
-        replace(version.senses[0], rank=n, band=band) for n, band in enumerate(("top", "q90-99"))
+        replace(version.senses[0], rank=n, band=band) for n, band in enumerate(("top", "max25-50"))
     ]
     said = " ".join(unshown(replace(version, senses=tuple(two)), "GeLU"))
     assert "fall into two groups" in said
-    assert "one of them most common at 90–99 %" in said
+    assert "one of them most common at 25–50 % of max" in said
 
 
 def test_what_the_layer_norm_lifts_is_measured_against_the_top(page: NeuronPage) -> None:
