@@ -119,9 +119,12 @@ def _of_effect(hidden: HiddenView | None) -> str:
     if hidden.share is None:
         return "Ablating it changed nothing, so there is no effect to be hidden."
     word = next(name for end, name in _PARTS if hidden.share < end)
+    beside = (
+        "" if hidden.layer_median is None else f"; its layer’s median: {share(hidden.layer_median)}"
+    )
     return (
-        f"{word} of its effect ({share(hidden.share)}, {hidden_method(hidden)}) lies below its "
-        "99.9 % quantile."
+        f"{word} of its effect ({share(hidden.share)}, {hidden_method(hidden)}{beside}) lies "
+        "outside its strongest 0.1 % of tokens."
     )
 
 

@@ -14,14 +14,16 @@ from fastapi import Request
 from jinja2 import Environment
 
 from server.settings import Settings
-from store import vocabulary
+from store import distributions, vocabulary
+from store.distributions import HiddenShares
 from store.engine import Engine
+from store.records import Side
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = ROOT / "frontend" / "templates"
 STATIC = ROOT / "frontend" / "static"
 
-_VOCABULARIES_KEPT = 8
+_RUNS_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,9 @@ class Site:
     templates: Environment
     build: str
     _vocabularies: OrderedDict[str, list[bytes]] = field(default_factory=OrderedDict)
+    _hidden: OrderedDict[str, dict[tuple[Side, int], HiddenShares]] = field(
+        default_factory=OrderedDict
+    )
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def vocabulary(self, run_id: str) -> list[bytes]:
@@ -45,8 +50,22 @@ class Site:
         loaded = vocabulary.load(self.engine, run_id)
         with self._lock:
             self._vocabularies[run_id] = loaded
-            while len(self._vocabularies) > _VOCABULARIES_KEPT:
+            while len(self._vocabularies) > _RUNS_KEPT:
                 self._vocabularies.popitem(last=False)
+        return loaded
+
+    def hidden_shares(self, run_id: str) -> dict[tuple[Side, int], HiddenShares]:
+        """(side, layer) → the layer's hidden shares, kept in memory once they are published."""
+        with self._lock:
+            kept = self._hidden.get(run_id)
+        if kept is not None:
+            return kept
+        loaded = distributions.hidden_shares(self.engine, run_id)
+        if loaded:
+            with self._lock:
+                self._hidden[run_id] = loaded
+                while len(self._hidden) > _RUNS_KEPT:
+                    self._hidden.popitem(last=False)
         return loaded
 
 

@@ -162,6 +162,7 @@ def _version(
         sense_hrefs=[
             view.toggled(record.side, sense.rank).address(run, *place, pinned) for sense in senses
         ],
+        of_layer=site.hidden_shares(run.id).get((record.side, record.layer)),
         pinned=pinned,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import median
 
 from server import urls
 from server.compose.values import decimals, finite
@@ -22,6 +23,7 @@ from server.pages.evidence import (
 )
 from server.pages.neuron import ExampleView, SenseView
 from server.token_text import token_string
+from store.distributions import HiddenShares
 from store.evidence import CarriedCandidate, NeuronEvidence, ShownCounterexample
 from store.evidence_records import (
     CURVE_QUANTILES,
@@ -43,6 +45,7 @@ def evidence_view(
     evidence: NeuronEvidence,
     examples: Sequence[ExampleView],
     vocabulary: list[bytes],
+    of_layer: HiddenShares | None,
     pinned: bool,
 ) -> EvidenceView:
     """All evidence of one version; `examples` are the version's, of which the top ones count."""
@@ -50,7 +53,7 @@ def evidence_view(
     slug, run_id = run.pair.slug, run.id if pinned else None
     return EvidenceView(
         polysemanticity=_polysemanticity(evidence.meaning),
-        hidden=_hidden(record, evidence.hidden, evidence.check, min(top, default=None)),
+        hidden=_hidden(record, evidence.hidden, evidence.check, min(top, default=None), of_layer),
         joint_density=_joint_density(evidence.joint),
         candidates=tuple(_candidate(slug, one, run_id) for one in evidence.candidates),
         counterexamples=tuple(_counterexample(one, vocabulary) for one in evidence.counterexamples),
@@ -131,9 +134,11 @@ def _hidden(
     hidden: HiddenShareRecord | None,
     check: EstimateCheckRecord | None,
     lowest_top: float | None,
+    of_layer: HiddenShares | None,
 ) -> HiddenView | None:
     if hidden is None:
         return None
+    exact = of_layer.exact if of_layer is not None and hidden.method == "exact" else ()
     quantile, below = _at_lowest_top(record, hidden, lowest_top)
     return HiddenView(
         share=finite(hidden.share),
@@ -147,6 +152,7 @@ def _hidden(
         mass=tuple(float(str(share)) for share in hidden.mass),  # the shortest decimals
         lowest_top_quantile=quantile,
         lowest_top_share=below,
+        layer_median=median(exact) if exact else None,
         check=None
         if check is None
         else EstimateCheckView(

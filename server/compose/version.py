@@ -24,6 +24,7 @@ from server.pages.neuron import (
     VersionView,
 )
 from server.token_text import token_string
+from store.distributions import HiddenShares
 from store.evidence import NeuronEvidence
 from store.histogram_edges import inner_edges
 from store.records import (
@@ -66,10 +67,12 @@ def version_view(
     site: SiteName | None,
     sense: int | None,
     sense_hrefs: Sequence[str],
+    of_layer: HiddenShares | None,
     pinned: bool,
 ) -> VersionView:
     """`opposite` is the neuron in the other column; `site` and `sense` the ones asked for by the
-    address. `evidence` is None until it is published; `sense_hrefs` has one for each sense."""
+    address. `evidence` is None until it is published; `sense_hrefs` has one for each sense,
+    `of_layer` the hidden shares of its layer."""
     left = record.side == "left"
     model = run.pair.left if left else run.pair.right
     assert model is not None, "a version of a model that the pair does not have"
@@ -102,7 +105,7 @@ def version_view(
         logit_effects=logit_effects_view(record.logit_effects, vocabulary),
         evidence=None
         if evidence is None
-        else evidence_view(run, record, evidence, views, vocabulary, pinned),
+        else evidence_view(run, record, evidence, views, vocabulary, of_layer, pinned),
         partners=tuple(
             PartnerView(
                 layer=partner.layer,

@@ -49,6 +49,7 @@ class HiddenView:
     estimates are always given, for versions may be compared by one method only. `mass[i]` is the
     effect in bin i of the display site's histogram. `lowest_top_quantile` is that of the lowest
     top example shown and `lowest_top_share` the share of the effect in the bins below its own.
+    `layer_median` is of the layer's exact shares, None for an estimate, which is of another kind.
     """
 
     share: float | None
@@ -62,6 +63,7 @@ class HiddenView:
     mass: tuple[float, ...]
     lowest_top_quantile: float | None
     lowest_top_share: float | None
+    layer_median: float | None
     check: EstimateCheckView | None
 
 

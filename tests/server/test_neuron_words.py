@@ -97,10 +97,11 @@ def test_what_is_undefined_is_not_compared(page: NeuronPage) -> None:
 def test_the_word_for_a_share_goes_with_its_number(
     page: NeuronPage, share: float, word: str
 ) -> None:
-    said = unshown(with_hidden(left_of(page), share=share), "GeLU")[0]
+    said = unshown(with_hidden(left_of(page), share=share, layer_median=0.4), "GeLU")[0]
     assert said.startswith(f"{word} of its effect ({100 * share:.3g}")
-    assert "exact" in said
-    estimated = with_hidden(left_of(page), share=share, method="estimate", error=0.091)
+    assert "exact; its layer’s median: 40.0 %) lies outside its strongest 0.1 % of tokens." in said
+    changes = {"method": "estimate", "error": 0.091, "layer_median": None}
+    estimated = with_hidden(left_of(page), share=share, **changes)
     assert "estimate ± 9.1 points" in unshown(estimated, "GeLU")[0]
 
 
@@ -117,6 +118,7 @@ def test_an_unmeasured_error_is_said() -> None:
         mass=(),
         lowest_top_quantile=None,
         lowest_top_share=None,
+        layer_median=None,
         check=None,
     )
     assert hidden_method(hidden) == "estimate, its error not measured"
