@@ -1,7 +1,9 @@
 """The explorer's address read: filters, sort and page, each checked and said as a sentence.
 
     ?layer=0&side=left&kurtosis__gte=10&sort=-kurtosis&page=2&size=50
+    ?rows=pair&diff_hidden_share__gte=0.1&sort=-diff_hidden_share
 
+A row is a version, or with `rows=pair` an index with both versions; each kind has its own columns.
 A filter is `COLUMN__gte`, `COLUMN__lte` or `COLUMN__eq`; an empty value is no filter, so that a
 form may send all of its fields. An address that names what does not exist is refused with what
 does: silently showing something else would be a wrong answer.
@@ -10,15 +12,19 @@ does: silently showing something else would be a wrong answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from server.errors import BadFilter, BadPage, BadParameter, BadSort
-from server.pages.explorer import Operator
-from store.columns import VERSION_COLUMNS, ExplorerColumn
+from server.pages.explorer import Operator, Rows
+from store.columns import PAIR_COLUMNS, VERSION_COLUMNS, ExplorerColumn
 
 OPERATORS: dict[Operator, str] = {"gte": "at least", "lte": "at most", "eq": "exactly"}
 
+#: What a row is → its columns.
+COLUMNS: dict[Rows, dict[str, ExplorerColumn]] = {"version": VERSION_COLUMNS, "pair": PAIR_COLUMNS}
+
+_ALL_COLUMNS = {**PAIR_COLUMNS, **VERSION_COLUMNS}
 _OWN = ("rows", "run", "sort", "page", "size", "layer", "side")
 #: A filter as three fields of a form that works without scripts; answered by a redirect.
 _FORM = ("filter", "operator", "value")
@@ -42,19 +48,26 @@ class Filter:
     @property
     def sentence(self) -> str:
         """`kurtosis at least 10`."""
-        column = VERSION_COLUMNS[self.key]
-        if self.operator == "eq" and column.type == "boolean":
-            return f"{column.name}: {'yes' if self.value.lower() in ('1', 'true', 'yes') else 'no'}"
-        if self.operator == "eq" and column.type != "number":
-            return f"{column.name} {self.value}"
-        unit = f" {column.unit}" if column.unit else ""
-        return f"{column.name} {OPERATORS[self.operator]} {self.value}{unit}"
+        return self.said(lambda column: column.name)
+
+    def said(self, title: Callable[[ExplorerColumn], str]) -> str:
+        """The sentence with the column called as `title` has it."""
+        column = _ALL_COLUMNS[self.key]
+        name = title(column)
+        if column.type == "boolean":
+            return f"{name}: {'yes' if self.value.lower() in ('1', 'true', 'yes') else 'no'}"
+        if column.type == "text" or self.parameter == "layer":
+            return f"{name} {self.value}"
+        share, _, whole = column.unit.partition("share of ")
+        unit = f" of {whole}" if whole else f" {share}" if share else ""
+        return f"{name} {OPERATORS[self.operator]} {self.value}{unit}"
 
 
 @dataclass(frozen=True)
 class Selection:
     """What the explorer shows: which rows, in which order, which page of them."""
 
+    rows: Rows = "version"
     filters: tuple[Filter, ...] = ()
     sort: str = ""
     page: int = 1
@@ -64,14 +77,20 @@ class Selection:
     def parameters(self, *, paged: bool = True) -> dict[str, str | int | None]:
         """The state as an address's parameters; without defaults, `page` only if `paged`."""
         return {
+            "rows": self.rows if self.rows != "version" else None,
             **{one.parameter: one.value for one in self.filters},
             "sort": self.sort or None,
             "size": self.size,
             "page": self.page if paged and self.page > 1 else None,
         }
 
+    @property
+    def columns(self) -> dict[str, ExplorerColumn]:
+        """The columns of its rows."""
+        return COLUMNS[self.rows]
+
     def for_store(self) -> dict[str, str]:
-        """The filters as `store.neurons.page` takes them."""
+        """The filters as `store.neurons.page` (or `pair_page`) takes them."""
         return {f"{one.key}__{one.operator}": one.value for one in self.filters}
 
     def value_of(self, key: str) -> str | None:
@@ -90,6 +109,13 @@ class Selection:
         """The first page of the same without one filter."""
         kept = tuple(one for one in self.filters if one != removed)
         return replace(self, filters=kept, page=1)
+
+    def with_rows(self, rows: Rows) -> Selection:
+        """The first page of rows of another kind: of the filters only those of the place hold."""
+        if rows == self.rows:
+            return replace(self, page=1)
+        kept = tuple(one for one in self.filters if one.key in ("layer", "neuron"))
+        return replace(self, rows=rows, filters=kept, sort="", page=1)
 
     def sorted_by(self, sort: str) -> Selection:
         """The first page of the same in another order."""
@@ -113,68 +139,90 @@ def read(parameters: Sequence[tuple[str, str]], max_size: int) -> Selection:
         if name in given:
             raise BadParameter(f"“{name[:80]}” is given twice; give it once.")
         given[name] = value.strip()
-    if given.get("rows", "version") != "version":
-        raise BadParameter(f"rows={given['rows'][:40]} is not known; rows=version is.")
+    rows = _rows(given)
+    columns = COLUMNS[rows]
     sort = given.get("sort", "")
     if sort:
-        _column(sort.removeprefix("-"), BadSort, "sort by")
+        _column(sort.removeprefix("-"), columns, BadSort, "sort by")
     filters = tuple(
-        _filter(name, value) for name, value in given.items() if name not in (*_OWN, *_FORM)
+        _filter(name, value, columns)
+        for name, value in given.items()
+        if name not in (*_OWN, *_FORM)
     )
     ends = tuple(Filter(key, "eq", given[key]) for key in ("layer", "side") if key in given)
     for one in (*ends, *filters):
         _check_value(one)
     size = _whole(given, "size", 1, max_size) if "size" in given else None
     return Selection(
+        rows=rows,
         filters=(*ends, *filters),
         sort=sort,
         page=_whole(given, "page", 1, None) if "page" in given else 1,
         size=size,
-        added=_added(given),
+        added=_added(given, columns),
     )
 
 
-def _added(given: Mapping[str, str]) -> Filter | None:
+def _rows(given: Mapping[str, str]) -> Rows:
+    rows = given.get("rows", "version")
+    if rows not in COLUMNS:
+        raise BadParameter(f"rows={rows[:40]} is not known; rows=version and rows=pair are.")
+    if rows == "pair" and "side" in given:
+        raise BadParameter(
+            "With rows=pair each row holds both sides, so there is no side to choose.",
+            "Filter by columns such as left_kurtosis, or leave rows=pair out.",
+        )
+    return "pair" if rows == "pair" else "version"
+
+
+def _added(given: Mapping[str, str], columns: Mapping[str, ExplorerColumn]) -> Filter | None:
     """The filter of a form's `filter`, `operator` and `value`; None until there is a value."""
     if "filter" not in given or "value" not in given:
         return None
-    one = _filter(f"{given['filter']}__{given.get('operator', 'gte')}", given["value"])
+    one = _filter(f"{given['filter']}__{given.get('operator', 'gte')}", given["value"], columns)
     _check_value(one)
     return one
 
 
-def _filter(name: str, value: str) -> Filter:
+def _filter(name: str, value: str, columns: Mapping[str, ExplorerColumn]) -> Filter:
     key, mark, operator = name.rpartition("__")
-    if not mark and name in VERSION_COLUMNS:
+    if not mark and name in columns:
         return Filter(name, "eq", value)
     if not mark:
         raise BadParameter(
             f"There is no parameter “{name[:80]}” here.",
-            f"Filter as COLUMN__gte, COLUMN__lte or COLUMN__eq; the columns are: {_known()}.",
+            "Filter as COLUMN__gte, COLUMN__lte or COLUMN__eq; the columns are: "
+            f"{_known(columns)}.",
         )
     if operator not in OPERATORS:
         raise BadFilter(
             f"“{operator[:40]}” is no way to filter; there are gte (at least), "
             "lte (at most) and eq (exactly)."
         )
-    _column(key, BadFilter, "filter by")
+    _column(key, columns, BadFilter, "filter by")
     return Filter(key, operator, value)
 
 
-def _column(key: str, error: type[BadParameter], purpose: str) -> ExplorerColumn:
-    column = VERSION_COLUMNS.get(key)
-    if column is None:
-        raise error(f"There is no column “{key[:80]}” to {purpose}.", f"Columns: {_known()}.")
-    return column
+def _column(
+    key: str, columns: Mapping[str, ExplorerColumn], error: type[BadParameter], purpose: str
+) -> None:
+    """Raise `error` for a column that these rows do not have."""
+    if key in columns:
+        return
+    hint = f"Columns: {_known(columns)}."
+    if key in _ALL_COLUMNS:
+        rows = "pair" if columns is VERSION_COLUMNS else "version"
+        hint = f"It is one of rows={rows}. {hint}"
+    raise error(f"There is no column “{key[:80]}” to {purpose}.", hint)
 
 
-def _known() -> str:
-    return ", ".join(VERSION_COLUMNS)
+def _known(columns: Mapping[str, ExplorerColumn]) -> str:
+    return ", ".join(columns)
 
 
 def _check_value(one: Filter) -> None:
     """Refuse a fraction where only whole numbers are; the store refuses what is no number."""
-    column = VERSION_COLUMNS[one.key]
+    column = _ALL_COLUMNS[one.key]
     if column.type == "integer" and one.operator == "eq" and not re.fullmatch(r"\d+", one.value):
         raise BadFilter(f"{column.name} is a whole number; “{one.value[:40]}” is none.")
 

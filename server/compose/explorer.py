@@ -2,69 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import random
+from collections.abc import Mapping
 
 from server import urls
-from server.activation_names import activation_name
+from server.compose.correspondence import correspondence_view
+from server.compose.explorer_columns import column_views, title_of
 from server.compose.labels import counts_view
-from server.definitions import DEFINITIONS
-from server.errors import BadPage, NothingMatches
-from server.filters import Selection
-from server.pages.explorer import ColumnView, ExplorerPage, FilterView, VersionRow
+from server.compose.pair_links import pair_links, stage_view, version_names
+from server.errors import BadPage, BadParameter, NothingMatches
+from server.filters import Filter, Selection
+from server.pages.explorer import (
+    ExplorerPage,
+    FilterView,
+    IndexRow,
+    PairLabels,
+    Rows,
+    VersionRow,
+)
 from server.pages.fields import Link
 from server.site import Site
 from store import neurons
-from store.columns import VERSION_COLUMNS, ExplorerColumn
-from store.records import ExplorerRow, PairRecord, RunRecord
+from store.columns import PAIR_COLUMNS, VERSION_COLUMNS
+from store.records import ExplorerRow, PairRow, RunRecord
 
-#: What the table shows unless asked; the rest can be sorted and filtered by.
-MAIN_COLUMNS = frozenset(
-    {
-        "layer",
-        "neuron",
-        "side",
-        "kurtosis",
-        "max",
-        "density",
-        "same_index_correlation",
-        "same_index_rank",
-        "best_neuron",
-        "best_correlation",
-        "excess",
-        "mutual",
-        "logit_kurtosis",
-        "labels",
-    }
+#: Ready-made sorts: (what a row is, sort, exact values only, text, title); {left} and {right} are
+#: the versions' names. Those by a column of the evidence are offered when the run has it.
+SORTS: tuple[tuple[Rows, str, bool, str, str], ...] = (
+    ("version", "-hidden_share", True, "most hidden", "exact hidden shares, the highest first"),
+    ("version", "-polysemanticity", False, "most polysemantic", "by the score, a heuristic"),
+    ("version", "excess", False, "least corresponding", "best match against a random basis"),
+    ("version", "-excess", False, "most alike", "best match against a random basis"),
+    ("version", "-kurtosis", False, "rare but strong", "the heaviest tails first"),
+    ("pair", "-diff_hidden_share", False, "more hidden in {left}", "largest difference first"),
+    ("pair", "diff_hidden_share", False, "more hidden in {right}", "largest difference first"),
+    ("pair", "left_same_index_correlation", False, "gone their own ways", "the same index least"),
 )
-
-#: How a column's key begins → the definition that covers it.
-DEFINED_TOGETHER = {
-    "side": "version",
-    "density": "density",
-    "q": "quantile",
-    "same_index": "same_index",
-    "best_": "best_match",
-    "mutual": "best_match",
-    "excess": "null",
-    "assigned_": "assignment",
-    "logit_": "logit_effects",
-    "label": "label",
-}
 
 
 def explorer_page(site: Site, run: RunRecord, selection: Selection, pinned: bool) -> ExplorerPage:
-    """One page of the versions that the filters let through. Raises BadPage past the last one."""
-    size = selection.size or site.settings.default_page_size
-    rows, total = neurons.page(
-        site.engine,
-        run.id,
-        selection.for_store(),
-        selection.sort or None,
-        selection.page,
-        size,
-    )
-    n_pages = max(1, -(-total // size))
+    """One page of the rows that the filters let through.
+
+    Raises BadPage past the last one, BadParameter for pairs of a single-sided run.
+    """
     slug, run_id = run.pair.slug, run.id if pinned else None
+    _check_rows(run, selection)
+    size = selection.size or site.settings.default_page_size
+    rows, total = _rows(site, run, selection, size, run_id)
+    n_pages = max(1, -(-total // size))
 
     def address(state: Selection) -> str:
         return urls.explorer(slug, state.parameters(), run_id)
@@ -74,6 +59,8 @@ def explorer_page(site: Site, run: RunRecord, selection: Selection, pinned: bool
         raise BadPage(
             f"There {pages}; page {selection.page} does not exist.", address(selection.at_page(1))
         )
+    names, stage = version_names(run), stage_view(site, run)
+    title = title_of(names)
     layer, side = selection.value_of("layer"), selection.value_of("side")
     page = selection.page
     state = {**selection.parameters(paged=False), "run": run_id}
@@ -85,22 +72,26 @@ def explorer_page(site: Site, run: RunRecord, selection: Selection, pinned: bool
         permalink=urls.explorer(slug, selection.parameters(), run.id),
         left_act_fn=run.pair.left.act_fn,
         right_act_fn=None if run.pair.right is None else run.pair.right.act_fn,
-        summary=summary(selection, total),
+        of=selection.rows,
+        stage=stage,
+        summary=summary(selection, total, names),
         filters=tuple(
             FilterView(
                 key=one.key,
                 operator=one.operator,
                 value=one.value,
-                sentence=one.sentence,
+                sentence=one.said(title),
                 remove_href=address(selection.without(one)),
             )
             for one in selection.filters
         ),
-        columns=tuple(
-            column_view(column, selection, address(selection.sorted_by(_turned(key, selection))))
-            for key, column in VERSION_COLUMNS.items()
+        columns=column_views(
+            selection,
+            stage.published,
+            names,
+            lambda sort: address(selection.sorted_by(sort)),
         ),
-        rows=tuple(version_row(row, slug, run_id) for row in rows),
+        rows=rows,
         layer=None if layer is None else int(float(layer)),
         side=None if side is None else ("left" if side == "left" else "right"),
         sort=selection.sort,
@@ -117,6 +108,7 @@ def explorer_page(site: Site, run: RunRecord, selection: Selection, pinned: bool
         previous_href=address(selection.at_page(page - 1)) if page > 1 else None,
         next_href=address(selection.at_page(page + 1)) if page < n_pages else None,
         last_href=address(selection.at_page(n_pages)) if page < n_pages else None,
+        row_links=_row_links(run, selection, run_id),
         layer_links=(
             Link(address(selection.with_filter("layer", None)), "all layers", "", layer is None),
             *(
@@ -129,84 +121,132 @@ def explorer_page(site: Site, run: RunRecord, selection: Selection, pinned: bool
                 for index in range(run.pair.left.n_layers)
             ),
         ),
-        side_links=(
-            Link(address(selection.with_filter("side", None)), "both", "", side is None),
-            *(
-                Link(
-                    address(selection.with_filter("side", key)),
-                    activation_name(act_fn),
-                    key,
-                    side == key,
-                )
-                for key, act_fn in _sides(run.pair)
-            ),
-        ),
+        side_links=_side_links(selection, names, slug, run_id),
+        sorts=_sorts(run, selection, names, stage.published, run_id),
+        correspondence=correspondence_view(site, run, names, run_id),
+        links=pair_links(run, pinned, "explorer"),
         json_href=urls.json_twin(urls.explorer(slug, selection.parameters(), run_id)),
     )
+
+
+def _check_rows(run: RunRecord, selection: Selection) -> None:
+    if selection.rows == "pair" and run.pair.right is None:
+        raise BadParameter(
+            f"{run.pair.slug} has a single model, so rows=pair has nothing to set side by side.",
+            urls.explorer(run.pair.slug),
+        )
+
+
+def _rows(
+    site: Site, run: RunRecord, selection: Selection, size: int, run_id: str | None
+) -> tuple[tuple[VersionRow | IndexRow, ...], int]:
+    slug = run.pair.slug
+    asked = (site.engine, run.id, selection.for_store(), selection.sort or None, selection.page)
+    if selection.rows == "pair":
+        found, total = neurons.pair_page(*asked, size)
+        return tuple(index_row(row, slug, run_id) for row in found), total
+    versions, total = neurons.page(*asked, size)
+    return tuple(version_row(row, slug, run_id) for row in versions), total
 
 
 def random_address(site: Site, run: RunRecord, selection: Selection, pinned: bool) -> str:
     """The page of one neuron among those that the filters let through, by chance."""
     slug, run_id = run.pair.slug, run.id if pinned else None
-    found = neurons.random_neuron(site.engine, run.id, selection.for_store())
+    _check_rows(run, selection)
+    filters = selection.for_store()
+    if selection.rows == "pair":
+        found = _random_index(site, run, filters)
+    else:
+        found = neurons.random_neuron(site.engine, run.id, filters)
     if found is None:
+        kind = "index" if selection.rows == "pair" else "version"
         raise NothingMatches(
-            f"No version of {slug} has {' and '.join(one.sentence for one in selection.filters)}.",
+            f"No {kind} of {slug} has {' and '.join(one.sentence for one in selection.filters)}.",
             urls.explorer(slug, selection.parameters(), run_id),
         )
     return urls.neuron(slug, *found, run=run_id)
 
 
+def _random_index(site: Site, run: RunRecord, filters: dict[str, str]) -> tuple[int, int] | None:
+    _, total = neurons.pair_page(site.engine, run.id, filters, size=1)
+    if not total:
+        return None
+    page = random.randrange(total) + 1
+    rows, _ = neurons.pair_page(site.engine, run.id, filters, page=page, size=1)
+    return (rows[0].layer, rows[0].neuron) if rows else None
+
+
 def _filters_only(selection: Selection) -> dict[str, str | int | None]:
-    return {one.parameter: one.value for one in selection.filters}
+    rows = selection.rows if selection.rows != "version" else None
+    return {"rows": rows, **{one.parameter: one.value for one in selection.filters}}
 
 
-def _sides(pair: PairRecord) -> list[tuple[str, str]]:
-    sides = [("left", pair.left.act_fn)]
-    if pair.right is not None:
-        sides.append(("right", pair.right.act_fn))
-    return sides
-
-
-def _turned(key: str, selection: Selection) -> str:
-    """Highest first; lowest first when that is how it stands already."""
-    return key if selection.sort == f"-{key}" else f"-{key}"
-
-
-def column_view(column: ExplorerColumn, selection: Selection, sort_href: str) -> ColumnView:
-    """A heading: what it means, how it is sorted, and the link that sorts by it."""
-    definition = definition_of(column)
-    direction: Literal["ascending", "descending"] | None = None
-    if selection.sort.removeprefix("-") == column.key:
-        direction = "descending" if selection.sort.startswith("-") else "ascending"
-    return ColumnView(
-        key=column.key,
-        title=column.name,
-        unit=column.unit,
-        definition=DEFINITIONS[definition].text if definition else "",
-        definition_key=definition,
-        anchor=column.anchor,
-        format=column.format,
-        kind=column.type,
-        choices=column.choices,
-        shown=column.key in MAIN_COLUMNS
-        or direction is not None
-        or any(one.key == column.key for one in selection.filters),
-        sorted=direction,
-        sort_href=sort_href,
+def _row_links(run: RunRecord, selection: Selection, run_id: str | None) -> tuple[Link, ...]:
+    if run.pair.right is None:
+        return ()
+    kinds: tuple[tuple[Rows, str, str], ...] = (
+        ("version", "a version", "one row a version"),
+        ("pair", "both versions", "one row an index: left, right and their difference"),
+    )
+    return tuple(
+        Link(
+            urls.explorer(run.pair.slug, selection.with_rows(rows).parameters(), run_id),
+            text,
+            title,
+            rows == selection.rows,
+        )
+        for rows, text, title in kinds
     )
 
 
-def definition_of(column: ExplorerColumn) -> str | None:
-    """The key of the column's definition, None for a column that explains itself."""
-    if column.key in DEFINITIONS:
-        return column.key
-    statistic = column.key.partition("_")[2]
-    if column.key.startswith(("pre_", "mid_", "post_")) and statistic in DEFINITIONS:
-        return statistic
-    return next(
-        (key for start, key in DEFINED_TOGETHER.items() if column.key.startswith(start)), None
+def _side_links(
+    selection: Selection, names: Mapping[str, str], slug: str, run_id: str | None
+) -> tuple[Link, ...]:
+    if selection.rows == "pair":
+        return ()
+    side = selection.value_of("side")
+
+    def at(key: str | None) -> str:
+        return urls.explorer(slug, selection.with_filter("side", key).parameters(), run_id)
+
+    return (
+        Link(at(None), "both", "", side is None),
+        *(Link(at(key), name, key, side == key) for key, name in names.items()),
     )
+
+
+def _sorts(
+    run: RunRecord,
+    selection: Selection,
+    names: Mapping[str, str],
+    has_evidence: bool,
+    run_id: str | None,
+) -> tuple[Link, ...]:
+    """Ready-made sorts; layer and size stay, other filters do not."""
+    exact = Filter("hidden_method", "eq", "exact")
+    layer = selection.value_of("layer")
+    place = () if layer is None else (Filter("layer", "eq", layer),)
+    links = []
+    for rows, sort, exactly, text, title in SORTS:
+        key = sort.removeprefix("-")
+        column = (PAIR_COLUMNS if rows == "pair" else VERSION_COLUMNS)[key]
+        if (rows == "pair" and run.pair.right is None) or (column.of_evidence and not has_evidence):
+            continue
+        chosen = Selection(
+            rows=rows,
+            filters=(*place, *((exact,) if exactly else ())),
+            sort=sort,
+            size=selection.size,
+        )
+        links.append(
+            Link(
+                urls.explorer(run.pair.slug, chosen.parameters(), run_id),
+                text.format(**names),
+                title,
+                (rows, sort) == (selection.rows, selection.sort),
+            )
+        )
+    return tuple(links)
 
 
 def version_row(row: ExplorerRow, slug: str, run_id: str | None) -> VersionRow:
@@ -222,13 +262,27 @@ def version_row(row: ExplorerRow, slug: str, run_id: str | None) -> VersionRow:
     )
 
 
-def summary(selection: Selection, total: int) -> str:
+def index_row(row: PairRow, slug: str, run_id: str | None) -> IndexRow:
+    """A row with both versions and the address of their page."""
+    return IndexRow(
+        layer=row.layer,
+        neuron=row.neuron,
+        name=urls.neuron_name(row.layer, row.neuron),
+        href=urls.neuron(slug, row.layer, row.neuron, run=run_id),
+        values={key: row.values.get(key) for key in PAIR_COLUMNS},
+        labels=PairLabels(counts_view(row.left_labels), counts_view(row.right_labels)),
+    )
+
+
+def summary(selection: Selection, total: int, names: Mapping[str, str]) -> str:
     """`512 versions with layer 0 and kurtosis at least 10, by kurtosis, the highest first.`"""
-    text = f"{total:,} version{'' if total == 1 else 's'}"
+    one, many = ("index", "indices") if selection.rows == "pair" else ("version", "versions")
+    title = title_of(names)
+    text = f"{total:,} {one if total == 1 else many}"
     if selection.filters:
-        text += " with " + " and ".join(one.sentence for one in selection.filters)
+        text += " with " + " and ".join(each.said(title) for each in selection.filters)
     if selection.sort:
-        column = VERSION_COLUMNS[selection.sort.removeprefix("-")]
+        column = selection.columns[selection.sort.removeprefix("-")]
         first = "highest" if selection.sort.startswith("-") else "lowest"
-        text += f", by {column.name}, the {first} first"
+        text += f", by {title(column)}, the {first} first"
     return text + "."

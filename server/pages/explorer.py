@@ -1,14 +1,20 @@
-"""Page object of `/{pair}`, the explorer: one row a version, filtered, sorted, page by page."""
+"""Page object of `/{pair}`, the explorer: rows filtered, sorted, page by page.
+
+A row is a version or, with `rows=pair`, an index with both versions and their difference.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from server.pages.correspondence import Correspondence
 from server.pages.fields import HTML_ONLY, Link
 from server.pages.labels import CountsView
+from server.pages.pair_links import PairLinks, StageView
 
 Operator = Literal["gte", "lte", "eq"]
+Rows = Literal["version", "pair"]
 CellValue = float | int | str | bool | None
 
 
@@ -21,6 +27,8 @@ class ColumnView:
     `definition_key` among the definitions; `anchor` is its place in the docs. `format` is a
     Python format specification for numbers. `shown` says that the table has room for it: the main
     columns, and those that are sorted or filtered by; all can be, and all are in the JSON.
+    `heading` is a short title. With `rows=pair` columns come in threes: `group` is what a version
+    calls it ("kurtosis"), `part` which of the two it is of, or their difference.
     """
 
     key: str
@@ -35,6 +43,9 @@ class ColumnView:
     shown: bool
     sorted: Literal["ascending", "descending"] | None
     sort_href: str
+    heading: str
+    group: str
+    part: Literal["left", "right", "diff"] | None
 
 
 @dataclass(frozen=True)
@@ -62,13 +73,38 @@ class VersionRow:
 
 
 @dataclass(frozen=True)
+class PairLabels:
+    """Labels of both versions of an index."""
+
+    left: CountsView
+    right: CountsView
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """One index with both versions: `values` has `left_X`, `right_X` and `diff_X` (left − right).
+
+    A difference is None where it would set an estimate against something else.
+    """
+
+    layer: int
+    neuron: int
+    name: str
+    href: str
+    values: dict[str, CellValue]
+    labels: PairLabels
+
+
+@dataclass(frozen=True)
 class ExplorerPage:
     """`/{pair}`. `total` counts the rows that pass the filters, `page` starts at 1.
 
-    `summary` says in a sentence what is shown. `layer_links` and `side_links` are the choices of
-    layer and side, "all" first. `query` is the page's own query string without `page` (starts
-    with "?" or is empty); `query_fields` are the same as names and values, for a form that adds a
-    filter (its own fields are `filter`, a column's key, `operator` and `value`).
+    `of` says what a row is; `rows` are VersionRow or IndexRow accordingly. `summary` says in a
+    sentence what is shown. `row_links`, `layer_links` and `side_links` are choices, `sorts` ready
+    ones. `query` is the page's own query string without `page` (starts with "?" or is empty);
+    `query_fields` are the same as names and values, for a form that adds a filter (its own fields
+    are `filter`, a column's key, `operator` and `value`). `correspondence` is of the whole pair,
+    whatever is selected.
     """
 
     pair: str
@@ -78,10 +114,12 @@ class ExplorerPage:
     permalink: str
     left_act_fn: str
     right_act_fn: str | None
+    of: Rows
+    stage: StageView
     summary: str
     filters: tuple[FilterView, ...]
     columns: tuple[ColumnView, ...]
-    rows: tuple[VersionRow, ...]
+    rows: tuple[VersionRow | IndexRow, ...]
     layer: int | None
     side: Literal["left", "right"] | None
     sort: str
@@ -96,6 +134,10 @@ class ExplorerPage:
     previous_href: str | None
     next_href: str | None
     last_href: str | None
+    row_links: tuple[Link, ...]
     layer_links: tuple[Link, ...]
     side_links: tuple[Link, ...]
+    sorts: tuple[Link, ...]
+    correspondence: Correspondence | None
+    links: PairLinks
     json_href: str

@@ -91,7 +91,10 @@ def search(
 def explorer_json(
     request: Request, site: TheSite, pair: Pair, response: Response, run: RunName = None
 ) -> ExplorerPage:
-    """One row a version. Labels' counts are those of now, so the answer is never cached."""
+    """One row a version, or with rows=pair an index with both versions and their difference.
+
+    Labels' counts are those of now, so the answer is never cached.
+    """
     response.headers["Cache-Control"] = respond.FRESH
     return make(request, site, pair, run)
 

@@ -45,8 +45,19 @@ def explorer_parameters() -> list[dict[str, Any]]:
     words = {"gte": "at least", "lte": "at most", "eq": "exactly"}
     kinds = {"number": "number", "integer": "integer", "text": "string", "boolean": "boolean"}
     found = [
+        parameter(
+            "rows",
+            "What a row is: a version, or an index with both. The columns of an index are layer, "
+            "neuron and, of each column below, left_X, right_X and diff_X (left − right, where "
+            "that means something).",
+            {"type": "string", "enum": ["version", "pair"]},
+        ),
         parameter("layer", "Only this layer.", {"type": "integer"}),
-        parameter("side", "Only this side.", {"type": "string", "enum": ["left", "right"]}),
+        parameter(
+            "side",
+            "Only this side (rows of versions).",
+            {"type": "string", "enum": ["left", "right"]},
+        ),
         parameter("sort", "A column; “-column”: the highest first.", {"type": "string"}),
     ]
     for key, column in VERSION_COLUMNS.items():

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+from typing import Any
+
 import pytest
 
+from server.correspondence_words import twins_text
 from server.errors import BadFilter, BadPage, BadParameter, BadSort
 from server.filters import read
-from store.columns import VERSION_COLUMNS
+from server.pages.correspondence import LayerTwins, SideTwins
+from store.columns import PAIR_COLUMNS, VERSION_COLUMNS
 from tests.server.conftest import Served
 from tests.server.test_pages import get_json, text_of
 
@@ -140,7 +146,10 @@ def test_rows_carry_labels_and_are_never_cached(served: Served) -> None:
         ([("page", "²")], BadPage, "“²” is none"),
         ([("size", "21")], BadPage, "from 1 to 20"),
         ([("sort", "max"), ("sort", "min")], BadParameter, "given twice"),
-        ([("rows", "pair")], BadParameter, "rows=pair"),
+        ([("rows", "neuron")], BadParameter, "rows=neuron is not known"),
+        ([("rows", "pair"), ("side", "left")], BadParameter, "each row holds both sides"),
+        ([("rows", "pair"), ("sort", "kurtosis")], BadSort, "no column “kurtosis”"),
+        ([("diff_kurtosis__gte", "1")], BadFilter, "no column “diff_kurtosis”"),
         ([("filter", "nothing"), ("value", "1")], BadFilter, "no column “nothing”"),
     ],
 )
@@ -157,13 +166,194 @@ def test_a_filter_reads_like_a_sentence() -> None:
     selection = read([("layer", "0"), ("density__lte", "0.01")], max_size=20)
     assert [one.sentence for one in selection.filters] == [
         "layer 0",
-        "density at most 0.01 share of tokens",
+        "density at most 0.01 of tokens",
     ]
     assert selection.for_store() == {"layer__eq": "0", "density__lte": "0.01"}
     assert selection.parameters() == {
+        "rows": None,
         "layer": "0",
         "density__lte": "0.01",
         "sort": None,
         "size": None,
         "page": None,
     }
+
+
+def rows_of_pairs(served: Served, query: str = "") -> Any:
+    return get_json(served, f"/tiny-pair.json?rows=pair&size=20{query}")
+
+
+def test_a_row_of_a_pair_has_left_right_and_difference(served: Served) -> None:
+    page = rows_of_pairs(served)
+    assert (page["of"], page["total"], len(page["rows"])) == ("pair", 16, 16)
+    assert {column["key"] for column in page["columns"]} == set(PAIR_COLUMNS)
+    for row in page["rows"]:
+        assert list(row["values"]) == list(PAIR_COLUMNS)
+        left, right, difference = (
+            row["values"][f"{part}_kurtosis"] for part in ("left", "right", "diff")
+        )
+        assert (difference is None) == (left is None or right is None)
+        if difference is not None:
+            assert difference == pytest.approx(left - right)
+        assert row["href"] == f"/tiny-pair/{row['layer']}/{row['neuron']}"
+        assert row["labels"].keys() == {"left", "right"}
+
+
+def test_estimates_are_never_subtracted(served: Served) -> None:
+    seen = set()
+    for row in rows_of_pairs(served)["rows"]:
+        values = row["values"]
+        methods = {values["left_hidden_method"], values["right_hidden_method"]}
+        exact = methods == {"exact"} and values["left_hidden_share"] is not None
+        assert (values["diff_hidden_share"] is not None) == exact
+        seen.add(exact)
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize("key", ["diff_hidden_share", "left_kurtosis", "right_density", "neuron"])
+def test_pairs_sort_both_ways(served: Served, key: str) -> None:
+    for sort in (key, f"-{key}"):
+        found = [row["values"][key] for row in rows_of_pairs(served, f"&sort={sort}")["rows"]]
+        defined = [value for value in found if value is not None]
+        assert found[: len(defined)] == defined
+        assert defined == sorted(defined, reverse=sort.startswith("-"))
+
+
+def test_pairs_are_filtered_in_sentences(served: Served) -> None:
+    page = rows_of_pairs(served, "&layer=0&left_kurtosis__gte=2&sort=-diff_hidden_share")
+    assert [one["sentence"] for one in page["filters"]] == [
+        "layer 0",
+        "kurtosis of SoLU at least 2",
+    ]
+    assert page["summary"].endswith("by hidden share, SoLU − GeLU, the highest first.")
+    assert all(row["values"]["left_kurtosis"] >= 2 for row in page["rows"])
+    html = served.client.get(
+        "/tiny-pair?rows=pair&layer=0&left_kurtosis__gte=2&sort=-diff_hidden_share"
+    ).text
+    assert "kurtosis of SoLU at least 2" in text_of(html)
+    assert "difference ▼" in text_of(html)
+
+
+def test_rows_of_another_kind_keep_the_layer(served: Served) -> None:
+    page = get_json(served, "/tiny-pair.json?layer=1&side=left&kurtosis__gte=2&sort=-kurtosis")
+    links = {link["text"]: link for link in page["row_links"]}
+    assert links["a version"]["current"]
+    assert links["both versions"]["href"] == "/tiny-pair?rows=pair&layer=1"
+    assert rows_of_pairs(served)["side_links"] == []
+
+
+def test_a_single_model_has_no_pairs(served: Served) -> None:
+    assert get_json(served, "/solo.json")["row_links"] == []
+    assert get_json(served, "/solo.json")["correspondence"] is None
+    answer = served.client.get("/solo.json?rows=pair")
+    assert answer.status_code == 422
+    assert "has a single model" in answer.json()["error"]["message"]
+    assert served.client.get("/solo/random?rows=pair").status_code == 422
+
+
+def test_a_random_index_passes_the_filters(served: Served) -> None:
+    answer = served.client.get("/tiny-pair/random?rows=pair&layer=1&neuron__eq=3")
+    assert answer.status_code == 307
+    assert answer.headers["location"] == "/tiny-pair/1/3"
+    assert served.client.get("/tiny-pair/random?rows=pair&left_max__gte=1e9").status_code == 404
+
+
+def test_the_forms_of_the_page_are_understood(served: Served) -> None:
+    """What the page's own form sends, field by field, is answered by its filter."""
+    for address in ("/tiny-pair?layer=0&sort=-max", "/tiny-pair?rows=pair&layer=0"):
+        html = served.client.get(address).text
+        form = html[html.index('<form method="get" action="/tiny-pair"') :]
+        form = form[: form.index("</form>")]
+        names = set(re.findall(r'name="(\w+)"', form))
+        sent = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form))
+        (chosen,) = re.findall(r'<option value="(\w+)" selected>', form)
+        assert names == {"filter", "operator", "value", *sent}
+        answer = served.client.get(
+            "/tiny-pair",
+            params={**sent, "filter": chosen, "operator": "gte", "value": "3"},
+        )
+        assert answer.status_code == 303
+        assert f"{chosen}__gte=3" in answer.headers["location"]
+        assert "layer=0" in answer.headers["location"]
+        assert served.client.get(answer.headers["location"]).status_code == 200
+
+
+def test_ready_made_sorts_lead_to_what_they_say(served: Served) -> None:
+    page = get_json(served, "/tiny-pair.json?layer=0&size=5")
+    sorts = {link["text"]: link["href"] for link in page["sorts"]}
+    assert sorts["most hidden"] == (
+        "/tiny-pair?layer=0&hidden_method__eq=exact&sort=-hidden_share&size=5"
+    )
+    assert sorts["more hidden in SoLU"] == (
+        "/tiny-pair?rows=pair&layer=0&sort=-diff_hidden_share&size=5"
+    )
+    for text, href in sorts.items():
+        found = get_json(served, href.replace("/tiny-pair?", "/tiny-pair.json?"))
+        assert [link["text"] for link in found["sorts"] if link["current"]] == [text]
+        assert served.client.get(href).status_code == 200
+    bare = get_json(served, f"/tiny-pair.json?run={served.older.id}")
+    texts = {link["text"] for link in bare["sorts"]}
+    assert "least corresponding" in texts
+    assert not texts & {"most hidden", "most polysemantic", "more hidden in SoLU"}
+
+
+def test_a_hidden_share_has_its_method_beside_it(served: Served) -> None:
+    html = served.client.get("/tiny-pair?layer=0&side=left&size=20").text
+    text = text_of(html)
+    assert "estimate ± 0.040" in text
+    assert "exact" in text
+    columns = [one for one in get_json(served, "/tiny-pair.json")["columns"] if one["shown"]]
+    assert {"hidden_share", "effect", "polysemanticity"} <= {one["key"] for one in columns}
+    bare = get_json(served, f"/tiny-pair.json?run={served.older.id}")
+    assert "hidden_share" not in {one["key"] for one in bare["columns"] if one["shown"]}
+    page = text_of(served.client.get(f"/tiny-pair?run={served.older.id}").text)
+    assert f"twinscope evidence {served.older.id}" in page
+    assert "twinscope evidence" not in text
+
+
+def test_the_pairs_page_says_how_much_has_a_twin(served: Served) -> None:
+    page = get_json(served, "/tiny-pair.json")
+    layers = page["correspondence"]["layers"]
+    assert [layer["layer"] for layer in layers] == [0, 1]
+    for layer in layers:
+        assert [side["side"] for side in layer["sides"]] == ["left", "right"]
+        for side in layer["sides"]:
+            # Of 7 that are not dead, one matches another index and is not mutual.
+            assert (side["n"], side["n_defined"]) == (8, 7)
+            assert side["twins"] == side["same_index"] == pytest.approx(6 / 7)
+            assert side["best_quantiles"] == sorted(side["best_quantiles"])
+        assert layer["invisible_href"] == f"/tiny-pair/{layer['layer']}/invisible"
+    html = served.client.get("/tiny-pair").text
+    assert page["correspondence"]["summary"] in text_of(html)
+    assert len(re.findall('class="figure range-line', html)) == 4
+    links = page["links"]
+    assert [link["href"] for link in (links["tax"], *links["invisible"])] == [
+        "/tiny-pair/tax",
+        "/tiny-pair/0/invisible",
+        "/tiny-pair/1/invisible",
+    ]
+    for link in (links["tax"], *links["invisible"]):
+        assert f'href="{link["href"]}"' in unescape(html)
+
+
+@pytest.mark.parametrize(
+    ("twins", "words"),
+    [
+        (0.41, "41.0 % of SoLU’s neurons have a twin in GeLU; the same index is the best match of"),
+        (0.0, "no neuron of SoLU has a twin in GeLU"),
+        (None, "Layer 1: no correlation is defined."),
+    ],
+)
+def test_twins_in_words(twins: float | None, words: str) -> None:
+    sides = tuple(
+        SideTwins(side, "gelu", name, 8, 7, twins, twins, twins, twins, (0.1,) * 5, 0.2)  # type: ignore[arg-type]
+        for side, name in (("left", "SoLU"), ("right", "GeLU"))
+    )
+    assert words in twins_text([LayerTwins(1, 0.5, sides, "", "")])
+
+
+def test_every_term_of_the_explorer_has_its_definition(served: Served) -> None:
+    for address in ("/tiny-pair", "/tiny-pair?rows=pair", "/solo", f"/?run={served.older.id}"):
+        page = served.client.get(address).text
+        asked = set(re.findall(r'popovertarget="def-([a-z_0-9]+)"', page))
+        assert asked <= set(re.findall(r'<div popover id="def-([a-z_0-9]+)"', page)), address
