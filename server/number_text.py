@@ -62,6 +62,11 @@ def share(value: float | None) -> str:
     return f"{number(percent, 3 if abs(percent) < 99.95 else 4)} %"
 
 
+def unbroken(text: str) -> str:
+    """A sentence in which no number is parted from its percent sign at a line's end."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def duration(seconds: float | None) -> str:
     """A length of time in its two largest units."""
     if seconds is None or not math.isfinite(seconds):

@@ -23,6 +23,8 @@ from server.pages.tax import (
 CURVE_TOLERANCE = 0.05
 #: Shares kept at which curves are read off.
 READ_AT = (0.001, 0.01, 0.1)
+#: A bootstrap over fewer documents than this is called rough.
+FEW_DOCUMENTS = 30
 #: Fewer labelled versions than this are called few.
 FEW_LABELS = 30
 
@@ -51,7 +53,10 @@ def loss_reading(differences: Sequence[DifferenceView]) -> Reading:
     if not differences:
         return Reading("No loss difference was measured.", _LOSS_NOT_MEANT)
     whole, *sources = differences
-    return Reading(" ".join([_whole(whole), *_sources(whole, sources)]), _LOSS_NOT_MEANT)
+    return Reading(
+        " ".join([_whole(whole), *_sources(whole, sources), *_few_documents(whole)]),
+        _LOSS_NOT_MEANT,
+    )
 
 
 def _whole(one: DifferenceView) -> str:
@@ -66,6 +71,12 @@ def _whole(one: DifferenceView) -> str:
         )
     better, worse = _better(one)
     return f"{better} predicts better than {worse}, by {measured}."
+
+
+def _few_documents(one: DifferenceView) -> list[str]:
+    if one.n_documents >= FEW_DOCUMENTS:
+        return []
+    return [f"It rests on {count(one.n_documents)} documents, so the interval itself is rough."]
 
 
 def _better(one: DifferenceView) -> tuple[str, str]:
@@ -192,32 +203,53 @@ def orphan_reading(sides: LayerSides) -> Reading:
         "neurons may act there, each in its own way. A quantile gives both versions the same "
         "number of strong tokens a neuron, but not of tokens on which any neuron is strong."
     )
-    said = []
-    for one in _each(sides):
-        if one.orphan_effect is None:
-            said.append(f"Undefined for {one.name}: the layer has no effect here.")
-            continue
-        text = f"{one.name}: {share(one.orphan_effect)} of the layer’s effect"
-        if one.orphan_interval is not None:
-            text += f" (95 % interval {shares_span(one.orphan_interval)})"
-        if one.orphan_token_share is not None:
-            text += f" is on the {share(one.orphan_token_share)} of tokens without a strong neuron"
-        else:
-            text += " is on tokens without a strong neuron"
-        said.append(text + ".")
+    said = [_orphans(one) for one in _each(sides)]
     both = _both(sides)
     if both is not None:
-        met = overlap(both[0].orphan_interval, both[1].orphan_interval)
-        left, right = both[0].orphan_effect, both[1].orphan_effect
-        if met:
-            said.append("No difference seen: the intervals overlap.")
-        elif met is not None and left is not None and right is not None:
-            more, less = both if left > right else both[::-1]
-            said.append(
-                f"More of {more.name}’s layer works where no strong example would be shown than "
-                f"of {less.name}’s."
-            )
+        said += _compare_orphans(*both)
     return Reading(" ".join(said) or "Not measured.", not_meant)
+
+
+def _orphans(one: LayerSideView) -> str:
+    if one.orphan_effect is None:
+        return f"Undefined for {one.name}: the layer has no effect here."
+    text = f"{one.name}: {share(one.orphan_effect)} of the layer’s effect"
+    if one.orphan_interval is not None:
+        text += f" (95 % interval {shares_span(one.orphan_interval)})"
+    if not one.orphan_token_share:
+        return f"{text} is on tokens without a strong neuron."
+    text += f" is on the {share(one.orphan_token_share)} of tokens without a strong neuron"
+    times = one.orphan_effect / one.orphan_token_share
+    ends = _by_token(one)
+    if ends is not None and ends[0] <= 1 <= ends[1]:
+        return f"{text}: no difference seen from what their number alone would give."
+    more = "more" if times > 1 else "less"
+    return f"{text}: {number(times, 2)} times, so {more} than, what their number alone would give."
+
+
+def _by_token(one: LayerSideView) -> tuple[float, float] | None:
+    """The interval of the orphan effect over the share of tokens that it is on."""
+    if one.orphan_interval is None or not one.orphan_token_share:
+        return None
+    low, high = one.orphan_interval
+    return low / one.orphan_token_share, high / one.orphan_token_share
+
+
+def _compare_orphans(left: LayerSideView, right: LayerSideView) -> list[str]:
+    met = overlap(left.orphan_interval, right.orphan_interval)
+    if met is None or left.orphan_effect is None or right.orphan_effect is None:
+        return []
+    if met:
+        return ["No difference seen between the versions: the intervals overlap."]
+    more, less = (left, right) if left.orphan_effect > right.orphan_effect else (right, left)
+    said = (
+        f"More of {more.name}’s layer works where no strong example would be shown than of "
+        f"{less.name}’s"
+    )
+    if overlap(_by_token(left), _by_token(right)):
+        return [f"{said}, but there are more such tokens, too: for their number, no difference "
+                "seen."]  # fmt: skip
+    return [f"{said}."]
 
 
 def rescue_reading(sides: LayerSides) -> Reading:

@@ -47,6 +47,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "act": activation_name,
     "band_title": band_title,
     "aligned": number_text.aligned,
+    "unbroken": number_text.unbroken,
     "token": text_markup,
     "visible": visible_text,
 }

@@ -34,7 +34,9 @@ def correspondence_view(
     by_layer: dict[int, list[SideTwins]] = {}
     for one in _counted(site.engine, run.id):
         act_fn = model_of(run, one.side).act_fn
-        by_layer.setdefault(one.layer, []).append(side_twins(one, act_fn, names[one.side]))
+        by_layer.setdefault(one.layer, []).append(
+            side_twins(one, act_fn, names[one.side], slug, run_id)
+        )
     layers = tuple(
         LayerTwins(
             layer=layer,
@@ -48,8 +50,17 @@ def correspondence_view(
     return Correspondence(layers, twins_text(layers))
 
 
-def side_twins(one: LayerCorrespondence, act_fn: str, name: str) -> SideTwins:
+def side_twins(
+    one: LayerCorrespondence, act_fn: str, name: str, slug: str, run_id: str | None
+) -> SideTwins:
     """Counts as shares of what is defined."""
+    twins: dict[str, str | int | None] = {
+        "layer": one.layer,
+        "side": one.side,
+        "mutual__eq": "true",
+        "excess__gte": 0,
+        "sort": "-best_correlation",
+    }
 
     def of_defined(count: int) -> float | None:
         return count / one.n_defined if one.n_defined else None
@@ -66,4 +77,5 @@ def side_twins(one: LayerCorrespondence, act_fn: str, name: str) -> SideTwins:
         same_index=of_defined(one.n_same_index),
         best_quantiles=one.best_quantiles,
         assigned_median=one.assigned_median,
+        twins_href=urls.explorer(slug, twins, run_id),
     )

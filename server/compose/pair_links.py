@@ -45,7 +45,7 @@ def stage_view(site: Site, run: RunRecord) -> StageView:
     command = f"twinscope evidence {run.id}"
     if stage is None:
         return StageView(False, "", command)
-    tokens = stage.provenance.get("tokens") or stage.parameters.get("tokens")
+    tokens = stage.provenance.get("evidence_tokens") or stage.parameters.get("tokens")
     of_tokens = f" of {count(tokens)} tokens" if isinstance(tokens, int) else ""
     when = f"{stage.published_at.day} {stage.published_at:%b %Y}"
     return StageView(True, f"Evidence{of_tokens}, {when}.", command)

@@ -13,6 +13,7 @@ class SideTwins:
     `twins`: the best match is mutual and above a random basis; `same_index`: the best match has
     the same number. `best_quantiles` are of the best correlation, at 5, 25, 50, 75 and 95 %;
     `assigned_median` the median correlation of the one-to-one assignment. None where undefined.
+    `twins_href` lists the neurons that have a twin.
     """
 
     side: Literal["left", "right"]
@@ -26,6 +27,7 @@ class SideTwins:
     same_index: float | None
     best_quantiles: tuple[float, ...]
     assigned_median: float | None
+    twins_href: str
 
 
 @dataclass(frozen=True)

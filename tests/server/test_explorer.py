@@ -322,6 +322,8 @@ def test_the_pairs_page_says_how_much_has_a_twin(served: Served) -> None:
             assert (side["n"], side["n_defined"]) == (8, 7)
             assert side["twins"] == side["same_index"] == pytest.approx(6 / 7)
             assert side["best_quantiles"] == sorted(side["best_quantiles"])
+            listed = get_json(served, side["twins_href"].replace("?", ".json?"))
+            assert listed["total"] == round(side["twins"] * side["n_defined"])
         assert layer["invisible_href"] == f"/tiny-pair/{layer['layer']}/invisible"
     html = served.client.get("/tiny-pair").text
     assert page["correspondence"]["summary"] in text_of(html)
@@ -346,7 +348,7 @@ def test_the_pairs_page_says_how_much_has_a_twin(served: Served) -> None:
 )
 def test_twins_in_words(twins: float | None, words: str) -> None:
     sides = tuple(
-        SideTwins(side, "gelu", name, 8, 7, twins, twins, twins, twins, (0.1,) * 5, 0.2)  # type: ignore[arg-type]
+        SideTwins(side, "gelu", name, 8, 7, twins, twins, twins, twins, (0.1,) * 5, 0.2, "")  # type: ignore[arg-type]
         for side, name in (("left", "SoLU"), ("right", "GeLU"))
     )
     assert words in twins_text([LayerTwins(1, 0.5, sides, "", "")])

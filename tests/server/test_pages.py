@@ -51,8 +51,8 @@ def twin(address: str) -> str:
 
 
 def text_of(html: str) -> str:
-    """What a reader sees, without markup."""
-    return unescape(re.sub(r"<[^>]*>", "", html))
+    """What a reader sees, without markup; spaces that keep a line together are spaces."""
+    return unescape(re.sub(r"<[^>]*>", "", html)).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def at(served: Served, address: str) -> str:

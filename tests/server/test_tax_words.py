@@ -117,6 +117,13 @@ def test_sources_are_told_apart() -> None:
     assert "In no single source" in tax_words.loss_reading([whole, *unseen]).text
 
 
+def test_few_documents_are_said() -> None:
+    one = difference(-0.02, -0.03, -0.01)
+    assert "documents, so" not in tax_words.loss_reading([one]).text
+    few = tax_words.loss_reading([replace(one, n_documents=21)]).text
+    assert "It rests on 21 documents, so the interval itself is rough." in few
+
+
 def test_no_difference_is_no_reading() -> None:
     assert tax_words.loss_reading([]).text == "No loss difference was measured."
 
@@ -147,15 +154,33 @@ def test_curves_are_the_same_cross_or_lead() -> None:
     assert "Without this layer SoLU predicts no worse" in useless
 
 
-def test_orphans_overlap_or_differ() -> None:
+def test_orphans_are_set_against_their_number() -> None:
     text = tax_words.orphan_reading(both()).text
     assert "SoLU: 35.1 % of the layer’s effect (95 % interval 32.0 % to 38.0 %)" in text
-    assert "More of SoLU’s layer works where no strong example would be shown" in text
+    assert "0.58 times, so less than, what their number alone would give" in text
+    even = both(orphan_effect=0.62, orphan_interval=(0.6, 0.64))
+    assert "no difference seen from what their number alone" in tax_words.orphan_reading(even).text
+    more = both(orphan_effect=0.9, orphan_interval=(0.88, 0.92))
+    assert "1.5 times, so more than" in tax_words.orphan_reading(more).text
+    assert "Undefined for SoLU" in tax_words.orphan_reading(both(orphan_effect=None)).text
+
+
+def test_orphans_overlap_or_differ() -> None:
+    text = tax_words.orphan_reading(both()).text
+    assert text.endswith("no strong example would be shown than of GeLU’s.")
+    assert "More of SoLU’s layer" in text
     same = tax_words.orphan_reading(both(orphan_effect=0.06, orphan_interval=(0.04, 0.09))).text
-    assert "No difference seen: the intervals overlap." in same
+    assert "No difference seen between the versions: the intervals overlap." in same
     less = tax_words.orphan_reading(both(orphan_effect=0.01, orphan_interval=(0.0, 0.02))).text
     assert "More of GeLU’s layer" in less
-    assert "Undefined for SoLU" in tax_words.orphan_reading(both(orphan_effect=None)).text
+    numerous = LayerSides(
+        layer_side("left", orphan_effect=0.6, orphan_interval=(0.58, 0.62), orphan_token_share=0.6),
+        layer_side("right", orphan_effect=0.66, orphan_interval=(0.64, 0.68),
+                   orphan_token_share=0.66),
+    )  # fmt: skip
+    assert tax_words.orphan_reading(numerous).text.endswith(
+        "but there are more such tokens, too: for their number, no difference seen."
+    )
 
 
 def test_rescue_is_set_against_an_even_spread() -> None:
