@@ -352,7 +352,7 @@ DEFINITIONS: dict[str, Definition] = {
         "first predicts better. The interval is a 95 % bootstrap over documents, both models' "
         "losses of a document drawn together.",
         "Σ (nats of the one − nats of the other) ÷ tokens",
-        "loss-difference",
+        "tax",
     ),
     "layer_effect": Definition(
         "effect of the layer",
@@ -369,7 +369,7 @@ DEFINITIONS: dict[str, Definition] = {
         "held at their mean. 0: the loss is as with the whole layer held at its mean; 100 %: as "
         "with the layer untouched.",
         "(CE_ablated − CE_kept) ÷ (CE_ablated − CE)",
-        "layer-panel",
+        "kept",
     ),
     "orphan_effect": Definition(
         "orphan effect",
@@ -377,7 +377,7 @@ DEFINITIONS: dict[str, Definition] = {
         "The share of the layer's effect that falls on tokens where no neuron of the layer "
         "exceeds its own 99.9 % quantile: tokens that no page of strong examples shows. The "
         "interval is a 95 % bootstrap over token windows.",
-        source="layer-panel",
+        source="orphan-effect",
     ),
     "rescue": Definition(
         "rescue by the LayerNorm",
@@ -385,7 +385,7 @@ DEFINITIONS: dict[str, Definition] = {
         "The layer's effect by decile of the standard deviation before its LayerNorm. The "
         "LayerNorm divides by it, so in the lowest deciles small activations are made large. A "
         "tenth in each would say that it does not matter.",
-        source="layer-panel",
+        source="ln-rescue",
     ),
     "median": Definition(
         "median over neurons",
@@ -393,7 +393,7 @@ DEFINITIONS: dict[str, Definition] = {
         "Half of the layer's neurons lie below. The bar holds the middle half of them, the line "
         "the middle nine tenths. The interval covers the median with 95 %, whatever the "
         "distribution (order statistics).",
-        source="layer-panel",
+        source="median",
     ),
     "wilson": Definition(
         "Wilson interval",
@@ -401,14 +401,14 @@ DEFINITIONS: dict[str, Definition] = {
         "A 95 % interval of a share that is counted: shares of as many draws would lie as far "
         "away as the counted one does in one case of twenty. It stays within 0 and 100 % and is "
         "sound for few labels.",
-        source="verdict",
+        source="wilson",
     ),
     "control": Definition(
         "control",
         "",
         "A third model of the pair, with the left one's activation function and no LayerNorm "
         "after it: the model in which SoLU's cost has been reported.",
-        source="loss-difference",
+        source="tax",
     ),
     "twin": Definition(
         "has a twin",
@@ -416,7 +416,7 @@ DEFINITIONS: dict[str, Definition] = {
         "The best match in the other model is mutual and above what a random basis reaches: as "
         "far as correlation goes, the same neuron.",
         "mutual and excess > 0",
-        "mutual",
+        "twin",
     ),
     "candidate_effect": Definition(
         "effect of a candidate",
