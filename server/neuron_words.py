@@ -82,7 +82,8 @@ def responds(version: VersionView) -> str:
         return f"one token in all {len(top)} top examples"
     if most == 1:
         return f"{different} different tokens in {len(top)} top examples"
-    return f"{different} different tokens in {len(top)} top examples, one of them {most} times"
+    times = "twice" if most == 2 else f"{most} times"
+    return f"{different} different tokens in {len(top)} top examples, one of them {times}"
 
 
 def hidden_method(hidden: HiddenView) -> str:

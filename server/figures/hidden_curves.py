@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from markupsafe import Markup, escape
 
@@ -43,7 +43,11 @@ class HiddenCurve:
     lowest_top: tuple[float, float] | None = None
 
     def points(self) -> list[tuple[float, float]]:
-        """(quantile, share), ascending; the lowest top example is one of them. [] if undefined."""
+        """(quantile, share), both ascending; the lowest top example is one of them.
+
+        [] if undefined. A share at the lowest top example is known to a bin of its histogram only,
+        so what would fall below the points before it is raised to them.
+        """
         found = [
             (quantile, share)
             for quantile, share in zip(self.quantiles, self.shares, strict=True)
@@ -51,7 +55,8 @@ class HiddenCurve:
         ]
         if found and self.lowest_top is not None:
             found = sorted({*found, self.lowest_top})
-        return found
+        shares = accumulate((share for _, share in found), max)
+        return [(quantile, share) for (quantile, _), share in zip(found, shares, strict=True)]
 
 
 def hidden_curves(curves: Sequence[HiddenCurve], estimated: bool) -> Markup:

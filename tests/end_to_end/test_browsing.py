@@ -27,7 +27,7 @@ def reader(page: Page) -> Iterator[Page]:
 def test_from_home_to_a_label_and_a_permalink(reader: Page, address: str) -> None:
     reader.goto(address)
     reader.get_by_role("link", name="All neurons").click()
-    expect(reader.get_by_role("table")).to_contain_text("L0N0")
+    expect(reader.locator("table.grid-table")).to_contain_text("L0N0")
     reader.get_by_role("link", name="L1N3", exact=True).first.click()
     expect(reader.get_by_role("heading", level=1)).to_have_text("L1N3")
 
@@ -66,6 +66,20 @@ def test_the_site_works_without_scripts(browser, address: str) -> None:  # type:
     right.get_by_role("button", name=re.compile("Label")).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Labels of L0N2")
     expect(page.locator(".right").first).to_contain_text("unclear")
+    context.close()
+
+
+def test_a_sense_shows_alone_without_scripts(browser, address: str) -> None:  # type: ignore[no-untyped-def]
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/tiny-pair/1/3")
+    expect(page.locator("#unshown")).to_contain_text("of its effect")
+    link = page.locator("#senses .left .sense-name").first
+    link.click()
+    expect(page).to_have_url(re.compile(r"sense=left:0"))
+    expect(page.locator("#senses .left li.shown")).to_have_count(1)
+    page.get_by_role("link", name="Show all").click()
+    expect(page).not_to_have_url(re.compile(r"sense="))
     context.close()
 
 

@@ -82,6 +82,14 @@ def test_the_dotted_line_is_the_share_of_tokens() -> None:
     assert last[1] == pytest.approx(30, abs=0.1)
 
 
+def test_a_curve_never_falls() -> None:
+    """The lowest top example's share comes from a histogram, the others from ranks."""
+    bent = curve("left", 0.8, lowest_top=(0.95, 0.1))
+    shares = [share for _, share in bent.points()]
+    assert shares == sorted(shares)
+    assert len(shares) == len(CURVE_QUANTILES) + 1
+
+
 def test_labels_of_equal_shares_stand_apart() -> None:
     root = parsed(hidden_curves([curve("left", 0.5), curve("right", 0.5)], estimated=True))
     heights = [float(t.attrib["y"]) for t in root.iter(f"{SVG}text") if t.get("class") == "value"]

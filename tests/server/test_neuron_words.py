@@ -194,4 +194,5 @@ def test_what_it_responds_to_is_counted(page: NeuronPage) -> None:
     assert of(["a"] * 6) == "one token in all 6 top examples"
     assert of(list("abcdef")) == "6 different tokens in 6 top examples"
     assert of(list("aaabbc")) == "3 different tokens in 6 top examples, one of them 3 times"
+    assert of(list("aabc")) == "3 different tokens in 4 top examples, one of them twice"
     assert of([]) == "No top examples."
