@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine, select
+from sqlalchemy import ColumnElement, Engine, and_, case, func, select
 
 from store import runs, tables
 from store.engine import reading
+from store.records import Side
 from store.shown_evidence import CORRELATION_QUANTILES, LayerCorrespondence
 
 
@@ -19,45 +19,53 @@ def correspondence(engine: Engine, run_id: str) -> list[LayerCorrespondence]:
     `RunNotFound` for an unknown run.
     """
     neuron = tables.neuron.c
+    place = (neuron.layer, neuron.side)
+    above_null = neuron.best_correlation > neuron.null_correlation
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         if run.right_model_id is None:
             return []
-        found = connection.execute(
+        counted = connection.execute(
             select(
-                neuron.layer,
-                neuron.side,
-                neuron.neuron,
-                neuron.best_neuron,
-                neuron.best_correlation,
-                neuron.null_correlation,
-                neuron.mutual,
-                neuron.assigned_correlation,
-            ).where(neuron.run_key == run.key)
+                *place,
+                func.count().label("n"),
+                func.count(neuron.best_correlation).label("n_defined"),
+                _number_where(neuron.best_neuron == neuron.neuron).label("n_same_index"),
+                _number_where(neuron.mutual).label("n_mutual"),
+                _number_where(above_null).label("n_above_null"),
+                _number_where(and_(neuron.mutual, above_null)).label("n_twins"),
+            )
+            .where(neuron.run_key == run.key)
+            .group_by(*place)
+            .order_by(*place)
+        ).all()
+        best: defaultdict[tuple[int, Side], list[float]] = defaultdict(list)
+        assigned: defaultdict[tuple[int, Side], list[float]] = defaultdict(list)
+        for layer, side, correlation, of_assigned in connection.execute(
+            select(*place, neuron.best_correlation, neuron.assigned_correlation).where(
+                neuron.run_key == run.key, neuron.best_correlation.is_not(None)
+            )
+        ):
+            best[layer, side].append(correlation)
+            if of_assigned is not None:
+                assigned[layer, side].append(of_assigned)
+    return [
+        LayerCorrespondence(
+            **row._mapping,
+            best_quantiles=_quantiles(best[row.layer, row.side]),
+            assigned_median=_median(assigned[row.layer, row.side]),
         )
-        by_layer: defaultdict[tuple[int, Any], list[Any]] = defaultdict(list)
-        for row in found:
-            by_layer[row.layer, row.side].append(row)
-    return [_of_layer(layer, side, by_layer[layer, side]) for layer, side in sorted(by_layer)]
+        for row in counted
+    ]
 
 
-def _of_layer(layer: int, side: Any, versions: list[Any]) -> LayerCorrespondence:
-    defined = [row for row in versions if row.best_correlation is not None]
-    best = [row.best_correlation for row in defined]
-    assigned = [row.assigned_correlation for row in defined if row.assigned_correlation is not None]
-    return LayerCorrespondence(
-        layer=layer,
-        side=side,
-        n=len(versions),
-        n_defined=len(defined),
-        n_same_index=sum(row.best_neuron == row.neuron for row in defined),
-        n_mutual=sum(row.mutual is True for row in defined),
-        n_above_null=sum(map(_above_null, defined)),
-        n_twins=sum(row.mutual is True and _above_null(row) for row in defined),
-        best_quantiles=tuple(np.quantile(best, CORRELATION_QUANTILES).tolist()) if best else (),
-        assigned_median=float(np.median(assigned)) if assigned else None,
-    )
+def _number_where(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.count(case((condition, 1)))
 
 
-def _above_null(row: Any) -> bool:
-    return row.null_correlation is not None and row.best_correlation > row.null_correlation
+def _quantiles(values: list[float]) -> tuple[float, ...]:
+    return tuple(np.quantile(values, CORRELATION_QUANTILES).tolist()) if values else ()
+
+
+def _median(values: list[float]) -> float | None:
+    return float(np.median(values)) if values else None

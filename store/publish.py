@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import Any
 from uuid import uuid4
 
@@ -113,7 +114,15 @@ class Loader:
                 tables.logit_effect: rows.of_logit_effects(self._key, record, n),
             }
 
-        return self._chunks.load("neurons", records, split, CHUNK_OF_NEURONS)
+        iterator = iter(records)
+        first = islice(iterator, CHUNK_OF_NEURONS)
+        written = self._chunks.load("neurons", first, split, CHUNK_OF_NEURONS)
+        if written:
+            # Each partner, histogram … is checked against `neuron`. Postgres plans that once, and
+            # without statistics by an index that passes over all neurons of the run.
+            with writing(self._engine) as connection:
+                refresh_statistics(connection, (tables.neuron,))
+        return written + self._chunks.load("neurons", iterator, split, CHUNK_OF_NEURONS)
 
     def examples(self, records: Iterable[ExampleRecord]) -> int:
         """Examples of versions that were loaded, on windows that were loaded."""
