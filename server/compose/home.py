@@ -35,6 +35,18 @@ def home_page(site: Site) -> HomePage:
     )
 
 
+def _of_evidence(pair: PairRecord, run: RunRecord | None) -> tuple[Link, ...]:
+    """Where the newest run's evidence begins; nothing without it."""
+    if run is None or "evidence" not in run.stages:
+        return ()
+    hidden = {"hidden_method__eq": "exact", "sort": "-hidden_share"}
+    return (
+        Link(urls.explorer(pair.slug, hidden), "What top examples hide: most hidden first"),
+        Link(urls.tax(pair.slug), "What it costs: the interpretability tax"),
+        Link(urls.invisible(pair.slug, pair.left.n_layers - 1), "What no neuron shows"),
+    )
+
+
 def pair_view(pair: PairRecord, run: RunRecord | None) -> PairView:
     """A pair; `n_versions` counts the neurons of both models."""
     models = model_views(pair)
@@ -48,6 +60,7 @@ def pair_view(pair: PairRecord, run: RunRecord | None) -> PairView:
         n_versions=sum(model.n_layers * model.d_mlp for model in models),
         begin=(
             Link(urls.random_neuron(pair.slug), "A random neuron"),
+            *_of_evidence(pair, run),
             *(
                 Link(urls.explorer(pair.slug, {"sort": sort}), text)
                 for sort, text in STARTING_POINTS

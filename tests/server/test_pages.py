@@ -99,6 +99,14 @@ def test_home_names_pairs_runs_and_what_is_under_way(served: Served) -> None:
         assert text in page
 
 
+def test_home_leads_to_evidence_where_there_is_some(served: Served) -> None:
+    (pair,) = [one for one in get_json(served, "/index.json")["pairs"] if one["slug"] == "solo"]
+    begin = [link["href"] for link in pair["begin"]]
+    assert {"/solo/tax", "/solo/0/invisible"} <= set(begin)
+    for href in begin[1:]:
+        assert served.client.get(href).status_code == 200
+
+
 def test_a_run_says_what_it_is_of(served: Served) -> None:
     found = get_json(served, f"/runs/{served.newest.id}.json")
     assert found["identity_sha256"].startswith(found["id"])
