@@ -23,7 +23,7 @@ from sqlalchemy import (
     String,
     Table,
 )
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from store.errors import StoreError
 
@@ -87,7 +87,7 @@ class ChunkedLoad:
                         gathered = _gathered(part, split)
                     for table, its_rows in gathered.items():
                         self.insert(connection, table, its_rows)
-            except IntegrityError as error:
+            except (IntegrityError, DataError) as error:
                 said = str(error.orig).strip().splitlines()[0]
                 raise StoreError(f"The database refused some {what}: {said}") from error
             except ValueError as error:
