@@ -473,6 +473,7 @@ def downgrade() -> None:
         label.drop_constraint(op.f("ck_label_subject"), type_="check")
         label.drop_column("candidate")
         label.alter_column("neuron", existing_type=sa.Integer(), nullable=False)
+    op.execute("DELETE FROM run_stage WHERE stage <> 'statistics'")
     for name in ("provenance", "parameters"):
         op.drop_column("run_stage", name)
     # What only the stage's tables showed.
