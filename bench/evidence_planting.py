@@ -1,4 +1,5 @@
-"""A direction planted in a trained model's SoLU layers, and its mark on the layer panel.
+"""A direction planted in a trained model's SoLU layers: its mark on the layer panel, and whether
+the search for candidates finds it.
 
     python -m bench.evidence_planting                       # pystd-2l on the standard library
 
@@ -12,20 +13,30 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from bench.evidence_effects import CPU, Setting, prepare
+from store.evidence_records import CandidateRecord, CandidateSearchRecord
 from store.records import Side
-from tests.worker.evidence.planting import baselines_of, plant
+from tests.worker.evidence.planting import DirectEngine, baselines_of, layout_of, plant
 from worker.evidence.batches import batches
+from worker.evidence.candidate_description import CandidateSettings
+from worker.evidence.candidate_records import candidates
 from worker.evidence.layer_panel import PanelOfBatch, measure_layer, records
 from worker.evidence.passes import run
 from worker.evidence.windows import EvidenceWindows, draw_windows
 from worker.lean import LeanModel
+from worker.reporter import Silent
 
 STRENGTHS = (1.0, 2.0, 4.0)
 N_CONTROLS = 20
 TOKEN_SHARE = 0.1
+#: The finder: directions planted of each strength, and draws of windows without any.
+PLANTINGS = (7, 8, 9)
+UNPLANTED = 5
+#: Half the tokens that the evidence stage takes.
+SEARCH = CandidateSettings(find_tokens=24_576, test_tokens=1_536)
 
 
 def planting(setting: Setting, tokens: int) -> None:
@@ -66,6 +77,68 @@ def panel(side: Side, lean: LeanModel, windows: EvidenceWindows, layer: int) -> 
     return found.orphan_effect, sum(found.rescue[:5])
 
 
+def finding(setting: Setting) -> None:
+    """Best cosine of a kept candidate of the layer to what was planted there, and in controls."""
+    print("\nfinder: cosine of the best candidate kept (rank; kept of tried) by planting")
+    for one in setting.layout.sides:
+        if not one.has_layer_norm:
+            continue
+        lean = setting.lean[one.side]
+        controls = [searched(lean, setting, seed) for seed in range(200, 200 + UNPLANTED)]
+        seen = torch.from_numpy(setting.windows.windows.tokens[:160]).long()
+        for layer in range(one.n_layers):
+            kept = sum(one.layer == layer for found, _ in controls for one in found)
+            print(f"{one.side} L{layer} unplanted     {kept} candidates in {UNPLANTED} draws")
+            for strength in STRENGTHS:
+                texts, alike = [], []
+                for seed in PLANTINGS:
+                    planted = plant(lean, layer, strength, seed, tokens=seen, share=TOKEN_SHARE)
+                    direction = planted.direction.numpy()
+                    found, searches = searched(planted.lean, setting, 99)
+                    mine = [c for c in found if c.layer == layer]
+                    cosines = [abs(float(c.direction @ direction)) for c in mine]
+                    rank = int(np.argmax(cosines)) if cosines else -1
+                    texts.append(
+                        f"{max(cosines, default=0):.2f} (#{rank}; {len(mine)} of "
+                        f"{searches[layer].n_tried})"
+                    )
+                    alike += [best(c, layer, direction) for c, _ in controls]
+                print(
+                    f"{one.side} L{layer} strength {strength:3.1f}  {'  '.join(texts)}  "
+                    f"largest in controls {max(alike):.2f}",
+                    flush=True,
+                )
+
+
+def best(found: list[CandidateRecord], layer: int, direction: npt.NDArray[np.float32]) -> float:
+    """Largest cosine of a layer's candidate to a direction; 0 without any."""
+    own = [abs(float(one.direction @ direction)) for one in found if one.layer == layer]
+    return max(own, default=0.0)
+
+
+def searched(
+    lean: LeanModel, setting: Setting, seed: int
+) -> tuple[list[CandidateRecord], list[CandidateSearchRecord]]:
+    """Candidates of a model alone, on windows drawn by the seed."""
+    models: dict[Side, LeanModel] = {"left": lean}
+    every = [setting.every_window.windows]
+    windows = draw_windows(every, seed, 40_000)
+    others = draw_windows(every, seed + 1000, 32_768)
+    assert windows is not None
+    assert others is not None
+    levels = baselines_of(models, others)
+    found = list(
+        candidates(
+            DirectEngine(models), "cpu", layout_of(models), models, windows, levels,
+            SEARCH, 0, Silent(),
+        )
+    )  # fmt: skip
+    return (
+        [one for one in found if isinstance(one, CandidateRecord)],
+        [one for one in found if isinstance(one, CandidateSearchRecord)],
+    )
+
+
 def main() -> None:
     """Print a table for each SoLU layer."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -75,10 +148,11 @@ def main() -> None:
     parser.add_argument("--corpus-tokens", type=int, default=1_000_000)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    planting(
-        prepare(arguments.pair, arguments.corpus, 4 * arguments.tokens, arguments.corpus_tokens),
-        arguments.tokens,
+    setting = prepare(
+        arguments.pair, arguments.corpus, 4 * arguments.tokens, arguments.corpus_tokens
     )
+    planting(setting, arguments.tokens)
+    finding(setting)
 
 
 if __name__ == "__main__":

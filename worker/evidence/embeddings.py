@@ -11,6 +11,7 @@ comes later cannot change it), those of similar length together.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ from store.records import HalfArray, Side
 from worker.activations import Models
 from worker.contexts import Contexts, window_keys
 from worker.engine import Engine
-from worker.evidence.passes import run
+from worker.evidence.passes import mlp_of
 from worker.layout import Layout
+from worker.lean import LeanModel, _attention
 from worker.reporter import Reporter
 from worker.sample import to_half
 
@@ -147,7 +149,7 @@ class EmbeddingWork:
             tokens = torch.from_numpy(batch).long().to(self._models.device)
             for one in self._sides:
                 lean = self._models.lean[one.side]
-                for layer, x in enumerate(run(lean, tokens).residual):
+                for layer, x in enumerate(residuals(lean, tokens)):
                     taken = x[torch.from_numpy(slot), torch.from_numpy(position)]
                     self._files[one.side, layer][task.row[here]] = to_half(
                         taken.float().cpu().numpy()
@@ -157,6 +159,23 @@ class EmbeddingWork:
     def finish(self) -> None:
         for file in self._files.values():
             file.flush()  # type: ignore[attr-defined]
+
+
+def residuals(lean: LeanModel, tokens: torch.Tensor) -> Iterator[torch.Tensor]:
+    """What each layer's MLP reads, before its LayerNorm [B, T, d_model]; no more than that is run.
+
+    tokens: integers [B, T].
+    """
+    model = lean.model
+    assert model.pos is not None
+    x = model.tok_embed(tokens) + model.pos.weight[: tokens.shape[1]]
+    for layer, block in enumerate(model.layers):
+        x = x + _attention(block.attn, block.ln1(x))
+        yield x
+        if layer < len(model.layers) - 1:
+            mlp = mlp_of(lean, layer)
+            after = mlp.act(mlp.fc_in(block.ln2(x)))
+            x = x + mlp.fc_out(after if mlp.ln is None else mlp.ln(after))
 
 
 def embedding_tasks(places: Places, contexts: Contexts, bos: int) -> list[EmbeddingTask]:
