@@ -8,6 +8,7 @@ count(1048576)    → "1,048,576"    duration(83)   → "1 min 23 s"
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
@@ -60,6 +61,11 @@ def share(value: float | None) -> str:
     if abs(percent) < 1e-3:
         return f"{number(percent, 2)} %"
     return f"{number(percent, 3 if abs(percent) < 99.95 else 4)} %"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def unbroken(text: str) -> str:

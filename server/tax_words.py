@@ -1,7 +1,8 @@
-"""What the numbers of the tax page say, in plain words: pure functions of its views.
+"""What layers and labels of the tax page say, in plain words: pure functions of its views.
 
-Each gives a `Reading`: a text that changes with the numbers and says "no difference seen" when an
-interval includes zero or two intervals overlap; and what the figure does not mean.
+For its losses see `server.loss_words`. Each gives a `Reading`: a text that changes with the numbers
+and says "no difference seen" when an interval includes zero or two intervals overlap; and what the
+figure does not mean.
 """
 
 from __future__ import annotations
@@ -9,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from server.intervals import overlap
-from server.number_text import count, number, share
+from server.number_text import count, listed, number, share
 from server.pages.tax import (
-    DifferenceView,
     HiddenDistributionView,
     LabelShareView,
     LayerSides,
@@ -23,105 +23,13 @@ from server.pages.tax import (
 CURVE_TOLERANCE = 0.05
 #: Shares kept at which curves are read off.
 READ_AT = (0.001, 0.01, 0.1)
-#: A bootstrap over fewer documents than this is called rough.
-FEW_DOCUMENTS = 30
 #: Fewer labelled versions than this are called few.
 FEW_LABELS = 30
-
-#: Said once more where a reader sees the difference.
-UNFAIR = "They were not trained on the same tokens, as far as is known: this is not the tax."
-
-_LOSS_NOT_MEANT = (
-    "The interval is over documents. It holds nothing of how another training run, from another "
-    "seed, would have come out. A loss says how well a model predicts, not how well its neurons "
-    "can be read."
-)
-
-
-def span(interval: tuple[float, float]) -> str:
-    """`−0.031 to −0.012`"""
-    return f"{number(interval[0])} to {number(interval[1])}"
 
 
 def shares_span(interval: tuple[float, float]) -> str:
     """`31.2 % to 44 %`"""
     return f"{share(interval[0])} to {share(interval[1])}"
-
-
-def loss_reading(differences: Sequence[DifferenceView]) -> Reading:
-    """Of one pair of models: the first difference is of all sources, the others of one each."""
-    if not differences:
-        return Reading("No loss difference was measured.", _LOSS_NOT_MEANT)
-    whole, *sources = differences
-    return Reading(
-        " ".join([_whole(whole), *_sources(whole, sources), *_few_documents(whole)]),
-        _LOSS_NOT_MEANT,
-    )
-
-
-def _whole(one: DifferenceView) -> str:
-    measured = (
-        f"{number(abs(one.nats_per_token))} nats a token (95 % interval of "
-        f"{one.side_name} − {one.against_name}: {span(one.nats_interval)})"
-    )
-    if not one.seen:
-        return (
-            f"No difference seen between {one.side_name} and {one.against_name}: it comes to "
-            f"{measured}, and the interval includes zero."
-        )
-    better, worse = _better(one)
-    return f"{better} predicts better than {worse}, by {measured}."
-
-
-def _few_documents(one: DifferenceView) -> list[str]:
-    if one.n_documents >= FEW_DOCUMENTS:
-        return []
-    return [f"It rests on {count(one.n_documents)} documents, so the interval itself is rough."]
-
-
-def _better(one: DifferenceView) -> tuple[str, str]:
-    if one.nats_per_token < 0:
-        return one.side_name, one.against_name
-    return one.against_name, one.side_name
-
-
-def _sources(whole: DifferenceView, sources: Sequence[DifferenceView]) -> list[str]:
-    if len(sources) < 2:
-        return []
-    unseen = [one.source for one in sources if not one.seen]
-    if len(unseen) == len(sources):
-        return ["None is seen in any single source either." if not whole.seen else
-                "In no single source is it large enough to be seen."]  # fmt: skip
-    said = []
-    for better in (whole.side_name, whole.against_name):
-        named = [one.source for one in sources if one.seen and _better(one)[0] == better]
-        if named:
-            said.append(f"{better} is better in {_listed(named)}.")
-    if unseen:
-        said.append(f"No difference seen in {_listed(unseen)}.")
-    return said
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def training_warning(name: str, control: int | None, pair: int | None) -> str:
-    """Why the control cannot be compared with the pair; "" when it can."""
-    if control is None or pair is None:
-        return (
-            f"How many tokens {name} was trained on is not recorded, so it is not known whether "
-            "this comparison is fair."
-        )
-    if control == pair:
-        return ""
-    fewer = control < pair
-    ratio = pair / control if fewer else control / pair
-    return (
-        f"{name} was trained on {count(control)} tokens, the pair on {count(pair)}, "
-        f"{number(ratio, 2)} times as {'many' if fewer else 'few'}. The difference is of training "
-        "as much as of the activation function, so no tax must be read from it."
-    )
 
 
 def _exactly(kept: float) -> str:
@@ -184,7 +92,7 @@ def _compare_curves(left: LayerSideView, right: LayerSideView) -> str:
     leaders = [name for name, where in ahead.items() if where]
     if len(leaders) == 2:
         said = [
-            f"{name} at {_listed([_exactly(kept) for kept in where])}"
+            f"{name} at {listed([_exactly(kept) for kept in where])}"
             for name, where in ahead.items()
         ]
         return f"The curves cross: more is recovered by {' and by '.join(said)} kept."

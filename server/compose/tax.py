@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from server import tax_words, urls
+from server import loss_words, tax_words, urls
 from server.activation_names import activation_name
 from server.compose.labels import model_of
 from server.compose.pair_links import pair_links, stage_view, version_names
@@ -69,7 +69,7 @@ def tax_page(site: Site, run: RunRecord, pinned: bool) -> TaxPage:
         right_act_fn=None if run.pair.right is None else run.pair.right.act_fn,
         stage=stage,
         losses=pair_losses,
-        loss_reading=tax_words.loss_reading(pair_losses),
+        loss_reading=loss_words.loss_reading(pair_losses),
         control=control_view(run, found, names_of_models),
         layers=layer_panels(site, run, names) if stage.published else (),
         labels=labels,
@@ -140,16 +140,16 @@ def control_view(
     control = trained["control"]
     whole = [one for one in found if one.source == "all"]
     fair = None if control is None or pair is None else control == pair
-    readings = [tax_words.loss_reading([one]) for one in whole]
+    readings = [loss_words.loss_reading([one]) for one in whole]
     words = [one.text for one in readings]
     if not fair:
-        words.append(tax_words.UNFAIR)
+        words.append(loss_words.UNFAIR)
     return ControlView(
         name=names["control"],
         tokens_trained=control,
         pair_tokens_trained=pair,
         fair=fair,
-        warning=tax_words.training_warning(names["control"], control, pair),
+        warning=loss_words.training_warning(names["control"], control, pair),
         differences=found,
         reading=Reading(
             " ".join(words),

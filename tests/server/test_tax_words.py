@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from server import tax_words
+from server import loss_words, tax_words
 from server.pages.tax import (
     DifferenceView,
     HiddenDistributionView,
@@ -83,7 +83,7 @@ def both(**changes: object) -> LayerSides:
 
 
 def test_a_difference_whose_interval_includes_zero_is_not_seen() -> None:
-    text = tax_words.loss_reading([difference(-0.004, -0.011, 0.003)]).text
+    text = loss_words.loss_reading([difference(-0.004, -0.011, 0.003)]).text
     assert text.startswith("No difference seen between SoLU and GeLU")
     assert "includes zero" in text
     assert "−0.0110 to 0.00300" in text
@@ -93,7 +93,7 @@ def test_a_difference_whose_interval_includes_zero_is_not_seen() -> None:
     ("nats", "better"), [(-0.02, "SoLU predicts better than GeLU"), (0.02, "GeLU predicts better")]
 )
 def test_a_difference_that_is_seen_names_the_better(nats: float, better: str) -> None:
-    reading = tax_words.loss_reading([difference(nats, nats - 0.005, nats + 0.005)])
+    reading = loss_words.loss_reading([difference(nats, nats - 0.005, nats + 0.005)])
     assert reading.text.startswith(better)
     assert UNSEEN not in reading.text
     assert "0.0200 nats a token" in reading.text
@@ -102,7 +102,7 @@ def test_a_difference_that_is_seen_names_the_better(nats: float, better: str) ->
 
 def test_sources_are_told_apart() -> None:
     whole = difference(-0.02, -0.03, -0.01)
-    text = tax_words.loss_reading(
+    text = loss_words.loss_reading(
         [
             whole,
             difference(-0.03, -0.04, -0.02, "installed"),
@@ -114,28 +114,28 @@ def test_sources_are_told_apart() -> None:
     assert "GeLU is better in stdlib." in text
     assert "No difference seen in stdlib-tests." in text
     unseen = [difference(0.0, -0.01, 0.01, name) for name in ("a", "b")]
-    assert "In no single source" in tax_words.loss_reading([whole, *unseen]).text
+    assert "In no single source" in loss_words.loss_reading([whole, *unseen]).text
 
 
 def test_few_documents_are_said() -> None:
     one = difference(-0.02, -0.03, -0.01)
-    assert "documents, so" not in tax_words.loss_reading([one]).text
-    few = tax_words.loss_reading([replace(one, n_documents=21)]).text
+    assert "documents, so" not in loss_words.loss_reading([one]).text
+    few = loss_words.loss_reading([replace(one, n_documents=21)]).text
     assert "It rests on 21 documents, so the interval itself is rough." in few
 
 
 def test_no_difference_is_no_reading() -> None:
-    assert tax_words.loss_reading([]).text == "No loss difference was measured."
+    assert loss_words.loss_reading([]).text == "No loss difference was measured."
 
 
 def test_a_control_trained_on_less_is_not_compared() -> None:
-    text = tax_words.training_warning("SoLU without LayerNorm", 10_075_601, 27_210_587)
+    text = loss_words.training_warning("SoLU without LayerNorm", 10_075_601, 27_210_587)
     assert "no tax must be read from it" in text
     assert "10,075,601" in text
     assert "27,210,587, 2.7 times as many" in text
-    assert "2.7 times as few" in tax_words.training_warning("x", 27_210_587, 10_075_601)
-    assert tax_words.training_warning("x", 5, 5) == ""
-    assert "not recorded" in tax_words.training_warning("x", None, 5)
+    assert "2.7 times as few" in loss_words.training_warning("x", 27_210_587, 10_075_601)
+    assert loss_words.training_warning("x", 5, 5) == ""
+    assert "not recorded" in loss_words.training_warning("x", None, 5)
 
 
 def test_curves_are_the_same_cross_or_lead() -> None:
