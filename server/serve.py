@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from server.app import create_app
 from server.errors import PortInUseError, ServerError
@@ -91,24 +92,33 @@ def serve(
     """
     settings = settings or Settings.from_environment()
     check_host(host, settings)
-    opened = listen(host, port)
-    with opened:
-        app = create_app(settings, engine)
-        server = _Server(
-            uvicorn.Config(
-                app,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=5,
-            ),
-            (lambda: on_ready(address_of(opened))) if on_ready else None,
-        )
-        if leash:
-            threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
-        # uvicorn shuts down and then passes the signal on: leaving is what was asked for.
-        with contextlib.suppress(KeyboardInterrupt):
-            server.run(sockets=[opened])
+    with listen(host, port) as opened:
+        run_app(create_app(settings, engine), opened, leash=leash, on_ready=on_ready)
+
+
+def run_app(
+    app: ASGIApp,
+    opened: socket.socket,
+    *,
+    leash: bool = False,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve any application on a socket that listens already, with an end as `serve` has it."""
+    server = _Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        ),
+        (lambda: on_ready(address_of(opened))) if on_ready else None,
+    )
+    if leash:
+        threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
+    # uvicorn shuts down and then passes the signal on: leaving is what was asked for.
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[opened])
 
 
 def _end_with_stdin(server: uvicorn.Server) -> None:

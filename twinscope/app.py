@@ -5,6 +5,7 @@ Each verb imports what it runs when it runs it: `twinscope runs` never waits for
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -47,6 +48,10 @@ RunArgument = Annotated[str, typer.Argument(help="A run's id, a unique prefix of
 PairOption = Annotated[
     Path | None, typer.Option(help="The pair's directory, if it is not one that ships.")
 ]
+LivePairOption = Annotated[
+    list[Path] | None,
+    typer.Option(help="The directory of a pair that does not ship. May be given more than once."),
+]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Processes; one a core.")]
 WorkDirOption = Annotated[Path | None, typer.Option(help="Where partial results are kept.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
@@ -87,20 +92,49 @@ def serve(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to serve on; 0 takes any free one.")
     ] = 8000,
+    with_worker: Annotated[
+        bool, typer.Option("--with-worker", help="Start a live worker, too: texts of one's own.")
+    ] = False,
+    pair: LivePairOption = None,
+    device: DeviceOption = "auto",
     data_dir: DataDirOption = None,
     leash: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Serve the site over what was precomputed."""
     _use_data_dir(data_dir)
     from server.serve import serve as run_server
+    from twinscope import live
 
     _upgrade_own_database()
-    run_server(
-        host,
-        port,
-        leash=leash,
-        on_ready=None if leash else lambda url: print(f"Twinscope is at {url}", flush=True),
-    )
+    with contextlib.ExitStack() as children:
+        if with_worker:
+            address = children.enter_context(live.child(device=device, pairs=pair or ()))
+            os.environ["TWINSCOPE_WORKER_URL"] = address
+        run_server(
+            host,
+            port,
+            leash=leash,
+            on_ready=None if leash else lambda url: print(f"Twinscope is at {url}", flush=True),
+        )
+
+
+@app.command()
+def worker(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")
+    ] = 8010,
+    pair: LivePairOption = None,
+    device: DeviceOption = "auto",
+    data_dir: DataDirOption = None,
+    inherited: Annotated[int | None, typer.Option("--socket", hidden=True)] = None,
+    leash: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Run readers' own texts through the models, for the site."""
+    _use_data_dir(data_dir)
+    from twinscope import live
+
+    live.run(host, port, device=device, pairs=pair or (), inherited=inherited, leash=leash)
 
 
 @app.command()

@@ -1,8 +1,8 @@
 """`twinscope demo`: the site within seconds, the shipped pair's neurons within minutes.
 
 The site runs as a child process from the start and shows the precompute's progress; the
-precompute runs here, with its bars in the terminal. The child is on a leash (its stdin): however
-this process ends, the child sees the pipe close and ends, too.
+precompute runs here, with its bars in the terminal. The child is on a leash (twinscope/leash.py)
+and holds the live worker on another: however this process ends, both end, too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from twinscope.faults import Fault
+from twinscope.leash import leashed
 
 HOST = "127.0.0.1"
 START_LIMIT_S = 60
@@ -31,22 +32,9 @@ def site(port: int) -> Iterator[subprocess.Popen[bytes]]:
     Raises `Fault` when the port is taken or the site does not answer in time.
     """
     require_free_port(port)
-    child = subprocess.Popen(
-        [sys.executable, "-m", "twinscope", "serve", "--port", str(port), "--leash"],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
+    with leashed("serve", "--port", str(port), "--leash", "--with-worker") as child:
         _await_health(child, port)
         yield child
-    finally:
-        if child.stdin:
-            child.stdin.close()
-        try:
-            child.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
 
 
 def require_free_port(port: int) -> None:
