@@ -8,6 +8,7 @@ that carries an `Origin` must come from the same host and port (else a foreign f
 from __future__ import annotations
 
 import logging
+import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -26,19 +27,28 @@ MAX_ADDRESS = 4000
 #: fills it through the CSSOM. No rule can be injected through an element without content.
 EMPTY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        f"style-src 'self' {EMPTY_STYLE}",
-        "img-src 'self' data:",
-        "font-src 'self'",
-        "connect-src 'self'",
-        "frame-ancestors 'none'",
-        "base-uri 'none'",
-        "form-action 'self'",
+
+def policy(frame_ancestors: str = "'none'") -> str:
+    """The Content-Security-Policy of an answer that these sites may show in a frame."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            f"style-src 'self' {EMPTY_STYLE}",
+            "img-src 'self' data:",
+            "font-src 'self'",
+            "connect-src 'self'",
+            f"frame-ancestors {frame_ancestors}",
+            "base-uri 'none'",
+            "form-action 'self'",
+        )
     )
-)
+
+
+CONTENT_SECURITY_POLICY = policy()
+
+#: The only addresses that another site may show in a frame: nothing there can be changed.
+EMBEDDED = re.compile(r"/[^/]+/\d+/\d+/embed")
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -72,6 +82,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)
+                if EMBEDDED.fullmatch(scope["path"]):  # errors too, else a frame stays empty
+                    headers["Content-Security-Policy"] = policy(self.settings.frame_ancestors)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-store")

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 from server.errors import SettingsError
 
 #: Names under which this machine calls itself; any port will do.
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+#: Who may show `/embed` in a frame unless told otherwise: pages of this machine, a notebook's too.
+LOCAL_FRAMES = "'self' http://localhost:* http://127.0.0.1:*"
+_FRAME_SOURCE = re.compile(
+    r"\*|'self'|https?:|(https?://)?(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*(:(\d{1,5}|\*))?"
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,8 @@ class Settings:
     refused, so that a page elsewhere cannot reach a local server through a name of its own.
     `behind_proxy` says that something else guards the port (a container, a proxy), so that a
     server in local mode may listen beyond loopback. `annotator` is whose labels local ones are.
+    `public_url` (no slash at its end) is where others reach this server, None: nowhere that it
+    knows of. `frame_ancestors` are the sites that may show `/embed`, as a policy names them.
     """
 
     database_url: str | None = None
@@ -29,6 +39,8 @@ class Settings:
     allowed_hosts: tuple[str, ...] = LOOPBACK_HOSTS
     behind_proxy: bool = False
     annotator: str = "local"
+    public_url: str | None = None
+    frame_ancestors: str = LOCAL_FRAMES
     default_page_size: int = 50
     max_page_size: int = 200
     max_body_bytes: int = 64 * 1024
@@ -43,6 +55,8 @@ class Settings:
             TWINSCOPE_BEHIND_PROXY   1 when a container or proxy guards the port
             TWINSCOPE_ANNOTATOR      whose labels local ones are (default: the system user)
             TWINSCOPE_MAX_PAGE_SIZE  rows of the explorer on one page, at most (default 200)
+            TWINSCOPE_PUBLIC_URL     where others reach this server: https://scope.example.org
+            TWINSCOPE_FRAME_ANCESTORS  sites that may show /embed (default: this machine's)
 
         Raises SettingsError when one of them cannot be understood.
         """
@@ -51,13 +65,55 @@ class Settings:
         if mode != "local":
             raise SettingsError(f"TWINSCOPE_MODE is {mode!r}; this version knows only 'local'.")
         further = environment.get("TWINSCOPE_ALLOWED_HOSTS", "").split(",")
+        public_url = _public_url(environment)
+        if public_url is not None:
+            further.append(urlsplit(public_url).hostname or "")
         return cls(
             database_url=environment.get("TWINSCOPE_DATABASE_URL") or None,
             allowed_hosts=LOOPBACK_HOSTS + tuple(h.strip().lower() for h in further if h.strip()),
             behind_proxy=environment.get("TWINSCOPE_BEHIND_PROXY", "") in ("1", "true", "yes"),
             annotator=environment.get("TWINSCOPE_ANNOTATOR") or _system_user(),
             max_page_size=_positive(environment, "TWINSCOPE_MAX_PAGE_SIZE", cls.max_page_size),
+            public_url=public_url,
+            frame_ancestors=_frame_ancestors(environment),
         )
+
+
+def _public_url(environment: Mapping[str, str]) -> str | None:
+    text = environment.get("TWINSCOPE_PUBLIC_URL", "").strip().rstrip("/")
+    if not text:
+        return None
+    fault = SettingsError(
+        f"TWINSCOPE_PUBLIC_URL is {text!r}; an address such as 'https://scope.example.org' is "
+        "needed, without a path."
+    )
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise fault from error
+    plain = f"{parts.scheme}://{parts.netloc}" == text and "@" not in text
+    if parts.scheme not in ("http", "https") or not host or not plain or not text.isascii():
+        raise fault
+    return text
+
+
+def _frame_ancestors(environment: Mapping[str, str]) -> str:
+    """The sites of TWINSCOPE_FRAME_ANCESTORS in the words of a Content-Security-Policy."""
+    text = environment.get("TWINSCOPE_FRAME_ANCESTORS", "").strip().lower()
+    if not text:
+        return LOCAL_FRAMES
+    named = [part.strip("'") for part in text.replace(",", " ").split()]
+    if named == ["none"]:
+        return "'none'"
+    sources = ["'self'" if part == "self" else part for part in named]
+    for source in sources:
+        if _FRAME_SOURCE.fullmatch(source) is None or source == "none":
+            raise SettingsError(
+                f"TWINSCOPE_FRAME_ANCESTORS names {source!r}; known are 'none' (alone), 'self', "
+                "'*' and addresses such as https://blog.example.org."
+            )
+    return " ".join(sources)
 
 
 def _positive(environment: Mapping[str, str], name: str, default: int) -> int:

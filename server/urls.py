@@ -101,6 +101,12 @@ def json_twin(address: str) -> str:
     return f"{'/index' if path == '/' else path}.json{mark}{parameters}"
 
 
+def beneath(address: str, name: str) -> str:
+    """An address beneath a page's, in its state: `/p/0/17?run=x` → `/p/0/17/embed?run=x`."""
+    path, mark, parameters = address.partition("?")
+    return f"{path}/{name}{mark}{parameters}"
+
+
 def candidate_name(layer: int, k: int) -> str:
     """How a candidate invisible feature is written: `L0C3`."""
     return f"L{layer}C{k}"
