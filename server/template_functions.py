@@ -14,10 +14,12 @@ from server import number_text
 from server.activation_names import activation_name
 from server.band_titles import band_title
 from server.definitions import DEFINITIONS
+from server.embed_drawing import short_snippet
 from server.explorer_drawing import draw_correspondence
 from server.invisible_drawing import draw_candidate, draw_invisible
 from server.neuron_drawing import draw
 from server.neuron_words import compared, hidden_method, points, responds, sameness, unshown
+from server.sharing_words import preview_text, preview_title
 from server.tax_drawing import draw_tax
 from server.token_text import text_markup, visible_text
 
@@ -33,6 +35,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "draw_correspondence": draw_correspondence,
     "draw_candidate": draw_candidate,
     "draw_invisible": draw_invisible,
+    "short_snippet": short_snippet,
+    "preview_title": preview_title,
+    "preview_text": preview_text,
     "definition": DEFINITIONS.__getitem__,
 }
 

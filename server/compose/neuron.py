@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from server import urls
 from server.activation_names import activation_name
 from server.compose.neuron_evidence import hidden_comparison, stage_view
+from server.compose.sharing import sharing_view
 from server.compose.version import version_view
 from server.errors import NeuronNotFound
 from server.pages.evidence import SideName, SiteName
@@ -66,13 +67,23 @@ class View:
 
 
 def neuron_page(
-    site: Site, run: RunRecord, layer: int, neuron: int, view: View, pinned: bool
+    site: Site,
+    run: RunRecord,
+    layer: int,
+    neuron: int,
+    view: View,
+    pinned: bool,
+    base: str = "",
 ) -> NeuronPage:
-    """The page of a neuron that the run has (see selection.check_neuron)."""
+    """The page of a neuron that the run has (see selection.check_neuron).
+
+    `base` is where the server is reached, for the addresses that are passed on.
+    """
     stage = evidence.stage(site.engine, run.id, "evidence")  # before any of it is asked for
     left, right = _columns(site, run, layer, neuron, view)
     model = run.pair.left
     place = (layer, neuron)
+    permalink = view.address(run, layer, neuron, pinned=True)
     versions = Versions(
         left=_version(site, run, left, right, view, place, pinned),
         right=_version(site, run, right, left, view, place, pinned),
@@ -83,7 +94,7 @@ def neuron_page(
         layer=layer,
         neuron=neuron,
         pairing="match" if view.pairing == "match" else "index",
-        permalink=view.address(run, layer, neuron, pinned=True),
+        permalink=permalink,
         versions=versions,
         anchor=view.anchor,
         site=view.site,
@@ -104,6 +115,7 @@ def neuron_page(
             versions.right.evidence if versions.right else None,
         ),
         links=_links(run, layer, neuron, view, pinned),
+        sharing=sharing_view(run, urls.neuron_name(layer, neuron), permalink, base),
         json_href=urls.json_twin(view.address(run, layer, neuron, pinned)),
     )
 

@@ -17,6 +17,7 @@ from server.pages.evidence import (
     SiteName,
 )
 from server.pages.fields import HTML_ONLY, Link
+from server.pages.sharing import SharingView
 
 
 @dataclass(frozen=True)
@@ -278,4 +279,5 @@ class NeuronPage:
     evidence: EvidenceStageView
     hidden_comparison: HiddenComparison | None
     links: NeuronLinks
+    sharing: SharingView
     json_href: str

@@ -12,6 +12,7 @@ from server.compose.neuron import View, neuron_page
 from server.compose.selection import check_neuron, shown_run
 from server.pages.evidence import SideName, SiteName
 from server.pages.neuron import NeuronPage
+from server.public_address import base_address
 from server.routes.parameters import (
     BAD_PARAMETER,
     NOT_FOUND,
@@ -103,8 +104,9 @@ def make(
     """
     shown = shown_run(site, pair, run)
     check_neuron(shown, layer, neuron)
-    page = neuron_page(site, shown, layer, neuron, view, respond.is_pinned(request, shown))
-    return page, respond.freshness(request, shown, later_states(page))
+    pinned, base = respond.is_pinned(request, shown), base_address(request)
+    page = neuron_page(site, shown, layer, neuron, view, pinned, base)
+    return page, respond.freshness(request, shown, [base, *later_states(page)])
 
 
 def later_states(page: NeuronPage) -> list[str | None]:
