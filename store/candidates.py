@@ -35,7 +35,7 @@ def candidates(engine: Engine, run_id: str, layer: int | None = None) -> list[Li
         run = runs.published(connection, run_id)
         if not run.has_evidence:
             return []
-        numbered = _numbered(run)
+        numbered = with_k(run)
         query = select(numbered).order_by(numbered.c.layer, numbered.c.k)
         context = tables_evidence.candidate_context.c
         best = [context.band == BANDS.index("top"), context.place == 0]
@@ -64,7 +64,7 @@ def candidate(engine: Engine, run_id: str, layer: int, k: int) -> ShownCandidate
         run = runs.published(connection, run_id)
         if not run.has_evidence:
             return None
-        numbered = _numbered(run)
+        numbered = with_k(run)
         query = select(numbered).where(numbered.c.layer == layer, numbered.c.k == k)
         row = connection.execute(query).mappings().one_or_none()
         if row is None:
@@ -87,7 +87,7 @@ def carried_by(
     connection: Connection, run: PublishedRun, side: str, layer: int, neuron: int
 ) -> tuple[CarriedCandidate, ...]:
     """The candidates in which a version takes part, by k."""
-    numbered, carrier = _numbered(run), tables_evidence.candidate_carrier
+    numbered, carrier = with_k(run), tables_evidence.candidate_carrier
     found = connection.execute(
         select(
             *(numbered.c[name] for name in (*_KEY, "k", "fingerprint", "effect")), carrier.c.share
@@ -105,7 +105,7 @@ def carried_by(
     return tuple(CarriedCandidate(**row, own=row["side"] == side) for row in found.mappings())
 
 
-def _numbered(run: PublishedRun) -> Subquery:
+def with_k(run: PublishedRun) -> Subquery:
     """The run's candidates with their k."""
     candidate = tables_evidence.candidate
     order = (candidate.c.side, candidate.c.rank)  # "left" comes before "right"

@@ -8,6 +8,8 @@ effects     token ids, then "<f4" of the same length
 singles     "<f4": edges, directions
 numbers     "<f8", NaN where undefined
 mass        the largest bin as "<f8", then zlib of byte planes of the bins' shares of it, "<f2"
+firing      versions on a token: a byte that is the width of neuron ids (2 or 4), then the ids,
+            "<f4" means, "<f4" means in SD, "<f2" maxima, "<f4" maxima in SD, [length] each
 """
 
 from __future__ import annotations
@@ -165,6 +167,60 @@ def unpack_token_counts(packed: bytes, n_tokens: int) -> tuple[tuple[int, int], 
     ids = unpack_tokens(packed[: length * width], n_tokens)
     counts = np.frombuffer(packed, TALLY_DTYPE, offset=length * width)
     return tuple(zip(ids.tolist(), counts.tolist(), strict=True))
+
+
+def unpack_token_count_arrays(packed: bytes, n_tokens: int) -> tuple[TokenArray, CountArray]:
+    """The ids and counts of `pack_token_counts` as arrays, [length] each."""
+    width = token_dtype(n_tokens).itemsize
+    length = len(packed) // (width + TALLY_DTYPE.itemsize)
+    counts = np.frombuffer(packed, TALLY_DTYPE, offset=length * width).astype(np.int64)
+    return unpack_tokens(packed[: length * width], n_tokens), counts
+
+
+def pack_firing(
+    neurons: npt.ArrayLike,
+    mean: npt.ArrayLike,
+    mean_sd: npt.ArrayLike,
+    highest: npt.ArrayLike,
+    highest_sd: npt.ArrayLike,
+) -> bytes:
+    """Versions that fire on a token, [length] each. ValueError if lengths or signs are wrong."""
+    ids = np.asarray(neurons)
+    if ids.size and ids.min() < 0:
+        raise ValueError(f"{ids.min()} is no neuron")
+    id_dtype = token_dtype(int(ids.max(initial=0)) + 1)
+    columns = [ids.astype(id_dtype)]
+    for values, dtype in (
+        (mean, EFFECT_DTYPE),
+        (mean_sd, EFFECT_DTYPE),
+        (highest, VALUE_DTYPE),
+        (highest_sd, EFFECT_DTYPE),
+    ):
+        columns.append(np.asarray(values, dtype))
+    if len({column.shape for column in columns}) > 1:
+        raise ValueError("versions on a token and their values differ in number")
+    if not all(np.isfinite(column).all() for column in columns[1:]):
+        raise ValueError("a version on a token has a value that is not finite")
+    return bytes([id_dtype.itemsize]) + b"".join(column.tobytes() for column in columns)
+
+
+def unpack_firing(
+    packed: bytes,
+) -> tuple[TokenArray, FloatArray, FloatArray, HalfArray, FloatArray]:
+    """Neurons, means, means in SD, maxima and maxima in SD of `pack_firing`."""
+    id_dtype = np.dtype(f"<u{packed[0]}")
+    single, half = EFFECT_DTYPE.itemsize, VALUE_DTYPE.itemsize
+    length = (len(packed) - 1) // (id_dtype.itemsize + 3 * single + half)
+    at = 1 + length * id_dtype.itemsize
+    neurons = np.frombuffer(packed, id_dtype, length, 1).astype(np.int32)
+    mean = np.frombuffer(packed, EFFECT_DTYPE, length, at).astype(np.float32, copy=False)
+    at += length * single
+    mean_sd = np.frombuffer(packed, EFFECT_DTYPE, length, at).astype(np.float32, copy=False)
+    at += length * single
+    highest = np.frombuffer(packed, VALUE_DTYPE, length, at).astype(np.float16, copy=False)
+    at += length * half
+    highest_sd = np.frombuffer(packed, EFFECT_DTYPE, length, at).astype(np.float32, copy=False)
+    return neurons, mean, mean_sd, highest, highest_sd
 
 
 def pack_bands(scores: Mapping[str, float | None]) -> bytes:

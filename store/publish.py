@@ -12,7 +12,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, Engine, Table, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from store import rows, runs, tables
+from store import rows, rows_tokens, runs, tables, tables_tokens
 from store.bulk import ChunkedLoad, Progress, Row, RowsByTable, refresh_statistics
 from store.engine import writing
 from store.errors import AlreadyPublished, LoadInterrupted, StoreError
@@ -27,6 +27,7 @@ from store.records import (
     WindowRecord,
 )
 from store.removal import abandon, disown, remove, sweep
+from store.token_records import TokenCountsRecord, TokenNeuronsRecord
 from store.types import now
 
 __all__ = ["Loader", "Progress", "loading", "sweep"]
@@ -37,8 +38,9 @@ CHUNK_OF_NEURONS = 250  # versions, each with about a dozen rows in five tables
 class Loader:
     """What `loading` gives: a method a kind of record, each of which may be called repeatedly.
 
-    Order: vocabulary, documents, windows, neurons, examples (foreign keys); layers and losses at
-    any time; publish last. Iterables may be generators: rows go out in chunks.
+    Order: vocabulary, documents, windows, neurons, examples (foreign keys); layers, losses and the
+    token index (after the vocabulary, once or not at all) at any time; publish last. Iterables may
+    be generators: rows go out in chunks.
     """
 
     def __init__(
@@ -140,6 +142,21 @@ class Loader:
         """Losses on held-out documents, a row a side and source."""
         return self._chunks.load(
             "losses", records, lambda r: {tables.run_loss: [rows.of_loss(self._key, r)]}
+        )
+
+    def token_index(self, counts: TokenCountsRecord, neurons: Iterable[TokenNeuronsRecord]) -> int:
+        """The inverted index; rows by token, then side and layer, go in fastest."""
+        n, key = self._tokens_known(), self._key
+        count, neuron = tables_tokens.token_count, tables_tokens.token_neuron
+        self._chunks.load(
+            "token counts",
+            [counts],
+            lambda r: {count: [rows_tokens.of_token_counts(key, r, n)]},
+        )
+        return self._chunks.load(
+            "token neurons",
+            neurons,
+            lambda r: {neuron: [rows_tokens.of_token_neurons(key, r, n)]},
         )
 
     def publish(self, stage: str = "statistics") -> RunRecord:

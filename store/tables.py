@@ -3,7 +3,7 @@ window, position): the keys are the field's own, so that bulk loads need no ids 
 and rows that are read together lie together.
 
 These are a run's own tables and those that all share; what a run's evidence adds stands in
-`store.tables_evidence`, in the same `metadata`.
+`store.tables_evidence`, what search reads in `store.tables_tokens`, in the same `metadata`.
 
 Tables are `WITHOUT ROWID` on SQLite where rows stay below a quarter of a page: one tree in the
 key's order, no second index. Wider rows would spill to other pages: not `window` and `example`.
@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from store.records import BANDS, SIDES, SITES, VERDICTS
-from store.types import CleanText, Json, Moment
+from store.types import CleanText, Json, Moment, folded_text
 
 metadata = MetaData(
     naming_convention={
@@ -399,6 +399,14 @@ label = Table(
     Column("confidence", SmallInteger),
     Column("run_id", String(10)),
     Column("created_at", Moment, nullable=False),
+    # The description as searches compare it: databases differ in what they make lower case.
+    Column(
+        "folded",
+        CleanText,
+        nullable=False,
+        server_default="",
+        default=lambda context: folded_text(context.get_current_parameters()["description"]),
+    ),
     one_of("verdict", VERDICTS),
     CheckConstraint("confidence BETWEEN 1 AND 5", name="confidence"),
     CheckConstraint("(neuron IS NULL) <> (candidate IS NULL)", name="subject"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from store import tables, tables_evidence
+from store import tables, tables_evidence, tables_tokens
 
 assert tables_evidence.neuron_evidence.metadata is tables.metadata
+assert tables_tokens.token_neuron.metadata is tables.metadata
 
 metadata = tables.metadata

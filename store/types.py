@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,12 @@ def clean_text(text: str) -> str:
     if not text.isascii():
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def folded_text(text: str) -> str:
+    """Text as searches compare it: without differences of case, width or ligature (NFKC)."""
+    folded = unicodedata.normalize("NFKC", clean_text(text)).casefold()
+    return unicodedata.normalize("NFKC", folded)
 
 
 class CleanText(TypeDecorator[str]):

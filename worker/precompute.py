@@ -104,6 +104,8 @@ def _compute(
         watch.lap("sample", by_workers=False)
         results = steps.layer_results(plan, engine, directory, reporter)
         watch.lap("comparison")
+        tokens = steps.token_index(plan, engine, directory, found.merged, sample, reporter)
+        watch.lap("search index")
         losses = steps.held_out_losses(plan, engine, reporter)
         watch.lap("losses")
         wanted, gathered = steps.gather_examples(
@@ -133,6 +135,7 @@ def _compute(
         found.merged.contexts,
         losses,
         plan.vocabulary,
+        tokens,
     )
     try:
         stored = publish(database, run, findings, reporter)

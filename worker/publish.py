@@ -31,6 +31,7 @@ from worker.layout import Layout, SideLayout, hook_point
 from worker.quantiles import Quantiles
 from worker.reporter import Reporter
 from worker.statistics import Statistics
+from worker.token_neuron import TokenIndex
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Findings:
     contexts: Contexts
     losses: list[LossRecord]
     vocabulary: list[bytes]
+    tokens: TokenIndex
 
 
 def publish(engine: Engine, run: RunRecord, findings: Findings, reporter: Reporter) -> RunRecord:
@@ -83,6 +85,7 @@ def publish(engine: Engine, run: RunRecord, findings: Findings, reporter: Report
         )
         loader.layers(_layers(findings.results))
         loader.losses(findings.losses)
+        loader.token_index(findings.tokens.counts(), findings.tokens.records())
         return loader.publish("statistics")
 
 

@@ -60,13 +60,18 @@ class RunDirectory:
         return self.path / "gathered"
 
     @property
+    def token_index(self) -> Path:
+        """The inverted index by layer, until it is published."""
+        return self.path / "token-index"
+
+    @property
     def evidence(self) -> Path:
         """Finished parts of the evidence stage, until it is published."""
         return self.path / "evidence"
 
     def clear_passing(self) -> None:
         """Remove what is of no use once the run is published."""
-        for path in (self.partials, self.gathered):
+        for path in (self.partials, self.gathered, self.token_index):
             shutil.rmtree(path, ignore_errors=True)
 
 

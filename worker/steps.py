@@ -26,6 +26,7 @@ from worker.sample import Sample, Threshold, write_sample
 from worker.shards import Shard, ShardStream
 from worker.statistics import Statistics
 from worker.statistics_job import FLUSH_SECONDS, StatisticsJob
+from worker.token_neuron import ByToken, TokenIndex, token_ids
 
 #: So many partials are merged into one while the pass goes on.
 PARTIALS_AT_ONCE = 8
@@ -154,6 +155,25 @@ def layer_results(
         found.take(task, result)
         reporter.advance(done)
     return found
+
+
+def token_index(
+    plan: Plan,
+    engine: Engine,
+    directory: RunDirectory,
+    found: Merged,
+    sample: Sample,
+    reporter: Reporter,
+) -> TokenIndex:
+    """Which versions are highest on each token of the sample, on disk."""
+    by_token = ByToken.of_ids(token_ids(sample.keys, found.contexts))
+    index = TokenIndex.create(directory.token_index, plan.layout, by_token)
+    job = index.job(directory.sample)
+    tasks = list(job.tasks())
+    reporter.step("search index", len(tasks), "parts")
+    for done, _ in enumerate(engine.run(job, tasks), 1):
+        reporter.advance(done)
+    return index
 
 
 def held_out_losses(plan: Plan, engine: Engine, reporter: Reporter) -> list[LossRecord]:

@@ -33,7 +33,7 @@ def test_labels_survive_and_are_refused_as_before(empty_database_url: str) -> No
             for number in (1, 2) if table == "label" else (1,):
                 row = values.format(weights=weights, id=number)
                 connection.execute(text(f"INSERT INTO {table} VALUES ({row})"))
-    assert schema.upgrade(engine) == ("0001", "0002")
+    assert schema.upgrade(engine) == ("0001", schema.describe(engine).head)
     assert schema.check(engine) == []
     history = labels.history(engine, weights, 1, 3)
     assert [(each.id, each.latest, each.verdict) for each in history] == [

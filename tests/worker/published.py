@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from store import examples, neurons, runs
+from store import examples, neurons, runs, search
 from store.engine import Engine
 from store.records import NeuronRecord, RunRecord, ShownExample
+from store.token_records import TokenNeuronsRecord
 
 
 def versions(engine: Engine, run: RunRecord) -> list[tuple[NeuronRecord, list[ShownExample]]]:
@@ -25,12 +26,25 @@ def versions(engine: Engine, run: RunRecord) -> list[tuple[NeuronRecord, list[Sh
     return found
 
 
+def token_neurons(engine: Engine, run: RunRecord) -> list[TokenNeuronsRecord]:
+    """The whole inverted index, by token."""
+    counts = search.token_counts(engine, run.id)
+    assert counts is not None
+    return [
+        record
+        for token in counts.tokens.tolist()
+        for record in search.neurons_of_token(engine, run.id, token)
+    ]
+
+
 def everything(engine: Engine, run: RunRecord) -> dict[str, Any]:
     """The run's numbers, arrays as lists. Float sums are rounded to nine digits."""
     return {
         "counts": (run.n_documents, run.n_windows, run.n_tokens),
         "layers": [plain(layer) for layer in runs.layers(engine, run.id)],
         "losses": [plain(loss) for loss in runs.losses(engine, run.id)],
+        "token_counts": plain(search.token_counts(engine, run.id)),
+        "token_neurons": [plain(record) for record in token_neurons(engine, run)],
         "versions": [plain(version) for version in versions(engine, run)],
     }
 
