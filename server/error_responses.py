@@ -137,6 +137,8 @@ def answer(
     """The error as the asker reads it; never kept by a cache."""
     view = ErrorPage(ErrorView(error.status, error.code, error.message, error.hint))
     kept = {**(headers or {}), "Cache-Control": "no-store", "Vary": "Accept"}
+    if error.retry_after is not None:
+        kept["Retry-After"] = str(error.retry_after)
     if wants_json(request):
         return JSONResponse(dataclasses.asdict(view), error.status, kept)
     try:

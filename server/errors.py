@@ -31,6 +31,7 @@ class PageError(Exception):
 
     status = 400
     code = "bad_request"
+    retry_after: int | None = None  # seconds, where asking again may help
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -186,3 +187,53 @@ class UnreadableBody(PageError):
 
     status = 415
     code = "unreadable_body"
+
+
+class TextTooLong(BadParameter):
+    """A text of one's own with more characters than are read."""
+
+    code = "text_too_long"
+
+
+class WorkerOff(PageError):
+    """This server has no live worker."""
+
+    status = 503
+    code = "worker_off"
+
+
+class WorkerBusy(PageError):
+    """The live worker has too much to do, or is still loading the models."""
+
+    status = 503
+    code = "worker_busy"
+    retry_after = 5
+
+
+class WorkerSlow(PageError):
+    """The live worker did not answer in time."""
+
+    status = 504
+    code = "worker_slow"
+    retry_after = 5
+
+
+class WorkerUnreachable(PageError):
+    """The live worker is not there, went away, or answered something else."""
+
+    status = 502
+    code = "worker_unreachable"
+
+
+class PairNotAtWorker(PageError):
+    """The live worker has no such pair."""
+
+    status = 503
+    code = "pair_not_at_worker"
+
+
+class WorkerHasOtherWeights(PageError):
+    """The live worker's pair is not the one that the run was computed with."""
+
+    status = 409
+    code = "other_weights"

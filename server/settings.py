@@ -32,6 +32,7 @@ class Settings:
     server in local mode may listen beyond loopback. `annotator` is whose labels local ones are.
     `public_url` (no slash at its end) is where others reach this server, None: nowhere that it
     knows of. `frame_ancestors` are the sites that may show `/embed`, as a policy names them.
+    `worker_url` is where the live worker is, None: there is none.
     """
 
     database_url: str | None = None
@@ -41,6 +42,7 @@ class Settings:
     annotator: str = "local"
     public_url: str | None = None
     frame_ancestors: str = LOCAL_FRAMES
+    worker_url: str | None = None
     default_page_size: int = 50
     max_page_size: int = 200
     max_body_bytes: int = 64 * 1024
@@ -57,6 +59,7 @@ class Settings:
             TWINSCOPE_MAX_PAGE_SIZE  rows of the explorer on one page, at most (default 200)
             TWINSCOPE_PUBLIC_URL     where others reach this server: https://scope.example.org
             TWINSCOPE_FRAME_ANCESTORS  sites that may show /embed (default: this machine's)
+            TWINSCOPE_WORKER_URL     where the live worker is: http://127.0.0.1:8010
 
         Raises SettingsError when one of them cannot be understood.
         """
@@ -76,6 +79,7 @@ class Settings:
             max_page_size=_positive(environment, "TWINSCOPE_MAX_PAGE_SIZE", cls.max_page_size),
             public_url=public_url,
             frame_ancestors=_frame_ancestors(environment),
+            worker_url=_worker_url(environment),
         )
 
 
@@ -98,17 +102,34 @@ def _public_url(environment: Mapping[str, str]) -> str | None:
     return text
 
 
+def _worker_url(environment: Mapping[str, str]) -> str | None:
+    text = environment.get("TWINSCOPE_WORKER_URL", "").strip().rstrip("/")
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+        raise SettingsError(
+            f"TWINSCOPE_WORKER_URL is {text!r}; an address such as 'http://127.0.0.1:8010' "
+            "is needed."
+        )
+    return text
+
+
 def _frame_ancestors(environment: Mapping[str, str]) -> str:
     """The sites of TWINSCOPE_FRAME_ANCESTORS in the words of a Content-Security-Policy."""
     text = environment.get("TWINSCOPE_FRAME_ANCESTORS", "").strip().lower()
     if not text:
         return LOCAL_FRAMES
-    named = [part.strip("'") for part in text.replace(",", " ").split()]
-    if named == ["none"]:
+    words = {"self": "'self'", "none": "'none'"}
+    sources = [words.get(part, part) for part in text.replace(",", " ").split()]
+    if sources == ["'none'"]:
         return "'none'"
-    sources = ["'self'" if part == "self" else part for part in named]
     for source in sources:
-        if _FRAME_SOURCE.fullmatch(source) is None or source == "none":
+        if _FRAME_SOURCE.fullmatch(source) is None:
             raise SettingsError(
                 f"TWINSCOPE_FRAME_ANCESTORS names {source!r}; known are 'none' (alone), 'self', "
                 "'*' and addresses such as https://blog.example.org."

@@ -17,6 +17,7 @@ from server.definitions import DEFINITIONS
 from server.embed_drawing import short_snippet
 from server.explorer_drawing import draw_correspondence
 from server.invisible_drawing import draw_candidate, draw_invisible
+from server.live_drawing import draw_live
 from server.neuron_drawing import draw
 from server.neuron_words import compared, hidden_method, points, responds, sameness, unshown
 from server.sharing_words import preview_text, preview_title
@@ -35,6 +36,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "draw_correspondence": draw_correspondence,
     "draw_candidate": draw_candidate,
     "draw_invisible": draw_invisible,
+    "draw_live": draw_live,
     "short_snippet": short_snippet,
     "preview_title": preview_title,
     "preview_text": preview_text,

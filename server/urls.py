@@ -31,6 +31,18 @@ def explorer(pair: str, parameters: Parameters | None = None, run: str | None = 
     return f"/{quote(pair)}{query({**(parameters or {}), 'run': run})}"
 
 
+def scatter(pair: str, parameters: Parameters | None = None, run: str | None = None) -> str:
+    """The points of a scatter of the explorer's rows, as JSON."""
+    return f"/{quote(pair)}/scatter.json{query({**(parameters or {}), 'run': run})}"
+
+
+def explorer_file(
+    pair: str, ending: str, parameters: Parameters | None = None, run: str | None = None
+) -> str:
+    """The explorer's rows, all of them, as a file: `csv`, `jsonl` or `parquet`."""
+    return f"/{quote(pair)}/explorer.{ending}{query({**(parameters or {}), 'run': run})}"
+
+
 def random_neuron(pair: str, parameters: Parameters | None = None, run: str | None = None) -> str:
     """One neuron at random among those that the explorer's filters let through."""
     return f"/{quote(pair)}/random{query({**(parameters or {}), 'run': run})}"
@@ -83,6 +95,20 @@ def candidate_labels(pair: str, layer: int, k: int, run: str | None = None) -> s
 def tax(pair: str, run: str | None = None) -> str:
     """The interpretability tax of a pair: losses, layers, labels."""
     return f"/{quote(pair)}/tax{query({'run': run})}"
+
+
+def live(
+    pair: str,
+    *,
+    text: str | None = None,
+    layer: int | None = None,
+    neuron: int | None = None,
+    token: int | None = None,
+    run: str | None = None,
+) -> str:
+    """A text of one's own through both versions; without `text` an example."""
+    parameters = {"text": text, "layer": layer, "neuron": neuron, "token": token, "run": run}
+    return f"/{quote(pair)}/live{query(parameters)}"
 
 
 def runs() -> str:

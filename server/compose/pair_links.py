@@ -13,7 +13,7 @@ from server.site import Site
 from store import evidence
 from store.records import RunRecord
 
-Page = Literal["explorer", "tax", "invisible"]
+Page = Literal["explorer", "tax", "live", "invisible"]
 
 
 def pair_links(
@@ -26,6 +26,12 @@ def pair_links(
             urls.explorer(slug, run=run_id), "neurons", "every version", page == "explorer"
         ),
         tax=Link(urls.tax(slug, run_id), "tax", "losses, and what layers hide", page == "tax"),
+        live=Link(
+            urls.live(slug, run=run_id),
+            "your own text",
+            "any text through both versions",
+            page == "live",
+        ),
         invisible=tuple(
             Link(
                 urls.invisible(slug, index, run_id),

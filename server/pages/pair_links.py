@@ -13,6 +13,7 @@ class PairLinks:
 
     explorer: Link
     tax: Link
+    live: Link
     invisible: tuple[Link, ...]
     run: str
 
