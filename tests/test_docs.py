@@ -22,7 +22,14 @@ SOURCES = sorted(
 )
 
 #: Hosts that a document may name in an address: examples and papers.
-HOSTS = {"localhost", "127.0.0.1", "twinscope.example.org", "transformer-circuits.pub", "arxiv.org"}
+HOSTS = {
+    "localhost",
+    "127.0.0.1",
+    "twinscope.example.org",
+    "blog.example.org",
+    "transformer-circuits.pub",
+    "arxiv.org",
+}
 #: Where packages come from is a matter of the machine that installs them.
 REGISTRY = re.compile(
     r"\b(?:py[p]i|python[h]osted|npm[j]s|yarnpkg|anaconda|quay|ghcr|docker|jsdelivr|unpkg|cdnjs)"
