@@ -156,18 +156,17 @@ def _test(
     seed: int,
     reporter: Reporter,
 ) -> dict[Place, list[Tested]]:
-    """Those whose ablation costs more than that of 95 % of random directions."""
-    randoms: dict[Place, list[Floats]] = {}
+    """Those whose ablation costs more than that of 95 % of random directions.
+
+    Where no other direction varies as much, the random ones' costs are scaled up by the variance:
+    in favour of them, since KL grows with the square of what is ablated at most.
+    """
+    randoms: dict[Place, list[tuple[Floats, Doubles]]] = {}
     for place, ones in found.items():
         x = outputs[place].output.astype(np.float64) - means[place]
         covariance = x.T @ x / max(1, len(x))
         randoms[place] = [
-            random_directions(
-                covariance,
-                float(one.direction @ covariance @ one.direction),
-                ALL,
-                _layer_seed(seed, place) + i,
-            )
+            random_directions(covariance, one.direction, ALL, _layer_seed(seed, place) + i)
             for i, one in enumerate(ones)
         ]
     total = sum(map(len, found.values()))
@@ -176,25 +175,33 @@ def _test(
         engine, device, testing, means,
         {
             place: [np.vstack([one.direction[None], random[:FIRST]])
-                    for one, random in zip(found[place], randoms[place], strict=True)]
+                    for one, (random, _) in zip(found[place], randoms[place], strict=True)]
             for place in found
         },
     )  # fmt: skip
     allowed = int(ALL * (1 - BEATEN))
     hopeful = {
-        place: [i for i, kl in enumerate(first[place]) if (kl[1:] >= kl[0]).sum() <= allowed]
+        place: [
+            i
+            for i, (kl, (_, factor)) in enumerate(zip(first[place], randoms[place], strict=True))
+            if (kl[1:] * factor[:FIRST] >= kl[0]).sum() <= allowed
+        ]
         for place in found
     }
     reporter.advance(total - sum(map(len, hopeful.values())))
     second = _effects(
         engine, device, testing, means,
-        {place: [randoms[place][i][FIRST:] for i in chosen] for place, chosen in hopeful.items()},
+        {
+            place: [randoms[place][i][0][FIRST:] for i in chosen]
+            for place, chosen in hopeful.items()
+        },
     )  # fmt: skip
     kept: dict[Place, list[Tested]] = {}
     for place, chosen in hopeful.items():
         kept[place] = []
         for i, more in zip(chosen, second[place], strict=True):
-            effect, random = first[place][i][0], np.concatenate([first[place][i][1:], more])
+            effect = first[place][i][0]
+            random = np.concatenate([first[place][i][1:], more]) * randoms[place][i][1]
             share = float((random < effect).mean())
             if share >= BEATEN:
                 median = float(np.median(random))

@@ -115,17 +115,25 @@ def _joined(labels: Longs, x: Floats, weights: Floats, k: int) -> Longs:
         labels[labels == names[max(i, j)]] = names[min(i, j)]
 
 
-def random_directions(covariance: Doubles, variance: float, count: int, seed: int) -> Floats:
-    """Random unit directions [count, d] along which the output has exactly this variance.
+def random_directions(
+    covariance: Doubles, direction: Floats, count: int, seed: int
+) -> tuple[Floats, Doubles]:
+    """Random unit directions [count, d] at right angles to `direction`, along which the output
+    varies as much as along it; and [count] by what factor it varies less, where none can.
 
     uᵀΣu = variance for u ∝ Σ^{p/2} g with Gaussian g: the mean of the eigenvalues λ weighted by
-    λ^p g² grows with p, so p is found by bisection, for any variance within their range.
+    λ^p g² grows with p, so p is found by bisection, for any variance within their range. Without
+    the right angle, all directions of a large variance would be nearly the candidate itself.
     """
-    values, vectors = np.linalg.eigh(covariance)
-    positive = np.maximum(values, values.max() * 1e-9)
+    unit = direction.astype(np.float64) / np.linalg.norm(direction)
+    variance = float(unit @ covariance @ unit)
+    basis = np.linalg.qr(np.column_stack([unit, np.eye(len(unit))]))[0][:, 1 : len(unit)]
+    values, vectors = np.linalg.eigh(basis.T @ covariance @ basis)
+    vectors = basis @ vectors
+    positive = np.maximum(values, max(float(values.max()), 1e-300) * 1e-9)
     logs = np.log(positive / positive.max())
     target = float(np.clip(variance, positive.min() * 1.001, positive.max() * 0.999))
-    found = np.empty((count, len(values)), np.float32)
+    found = np.empty((count, len(unit)), np.float32)
     draws = np.random.default_rng(seed).standard_normal((count, len(values)))
     for i, g in enumerate(draws):
         low, high = -64.0, 64.0
@@ -136,7 +144,7 @@ def random_directions(covariance: Doubles, variance: float, count: int, seed: in
             low, high = (p, high) if (share @ positive) / share.sum() < target else (low, p)
         u = vectors @ (np.sign(g) * np.sqrt(share / share.sum()))
         found[i] = u / np.linalg.norm(u)
-    return found
+    return found, np.full(count, max(1.0, variance / target))
 
 
 def participation(shares: Doubles) -> float:

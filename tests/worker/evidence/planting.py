@@ -42,6 +42,8 @@ SHAPE = {
 }
 #: Amplitude of a planted pattern, in standard deviations of the neurons' inputs.
 AMPLITUDE = 0.2
+#: Share of the tokens that an id must make up for a feature to be planted on it.
+FREQUENT = 0.003
 #: What a firing model adds to a neuron's input on the token that it answers to.
 FIRING = 4.0
 
@@ -160,10 +162,11 @@ def plant(
 ) -> Planted:
     """A copy of `lean` with a direction planted in a layer; `lean` itself stays as it is.
 
-    tokens: windows [W, T] that tell where the layer is quiet (random ones without). The token ids
-    with the lowest standard deviation of the activations are chosen, until they make up `share`
-    of the tokens. There the layer writes `strength` times the root mean square of what it writes
-    anyway.
+    tokens: windows [W, T], BOS first and padded with it, that tell where the layer is quiet
+    (random ones without). Of the frequent token ids those are chosen on which the standard
+    deviation of the activations is lowest and a neuron's highest activations are rarest, until
+    they make up `share` of the tokens. There the layer writes `strength` times the root mean
+    square of what it writes anyway, along the unembedding of a token drawn by the seed.
     """
     generator = torch.Generator().manual_seed(seed)
     model = copy.deepcopy(lean.model)
@@ -172,32 +175,44 @@ def plant(
     if tokens is None:
         tokens = torch.randint(1, d_vocab, (4096 // n_ctx, n_ctx), generator=generator)
     ids = tokens[:, 1:].flatten()
+    real = ids != tokens[0, 0] if bool((tokens[:, 0] == tokens[0, 0]).all()) else ids >= 0
     mlp = mlp_of(changed, layer)
     read = model.layers[layer].ln2(run(changed, tokens).residual[layer])[:, 1:].flatten(0, 1)
+    ids, read = ids[real], read[real]
     before = mlp.fc_in(read)
-    quiet = mlp.act(before).std(dim=1)
-    total = torch.zeros(d_vocab).index_add_(0, ids, quiet)
-    count = torch.zeros(d_vocab).index_add_(0, ids, torch.ones(len(ids)))
-    mean = torch.where(count >= 3, total / count.clamp_min(1), torch.inf)
-    order = torch.argsort(mean)
-    covered = count[order].cumsum(0) <= share * len(ids)
-    chosen = order[: max(1, int(covered.sum()))]
+    chosen = _quiet_ids(mlp.act(before), ids, d_vocab, share)
     present = torch.isin(ids, chosen).float()
     probe, low = _probe(read, present)
     signs = torch.randint(0, 2, (len(mlp.fc_in.bias),), generator=generator) * 2.0 - 1.0
     pattern = AMPLITUDE * before.std(dim=0) * signs
+    promoted = model.head.weight[torch.randint(1, d_vocab, (1,), generator=generator)[0]]
+    direction = promoted - model.head.weight.mean(0)
+    direction = (direction - direction.mean()) / (direction - direction.mean()).norm()
     if strength == 0:
-        return Planted(changed, _unit(generator, mlp.fc_out.weight.shape[0]), chosen)
+        return Planted(changed, direction, chosen)
     written = mlp.fc_out(_read(mlp, before))
     mlp.fc_in.weight += pattern[:, None] * probe
     mlp.fc_in.bias -= pattern * low
     post = _read(mlp, mlp.fc_in(read))
     reader, low = _probe(post, present)
-    direction = _unit(generator, mlp.fc_out.weight.shape[0])
     amount = strength * _strength(written)
     mlp.fc_out.weight += amount * direction[:, None] * reader
     mlp.fc_out.bias -= amount * direction * low
     return Planted(changed, direction, chosen)
+
+
+def _quiet_ids(activated: Tensor, ids: Tensor, d_vocab: int, share: float) -> Tensor:
+    """Frequent token ids on which the layer is quiet, the quietest first, up to a share."""
+    spread = activated.std(dim=1)
+    highest = torch.from_numpy(np.quantile(activated.numpy(), 0.999, axis=0)).float()
+    loud = (activated >= highest).any(dim=1) | (spread >= spread.median())
+    total = torch.zeros(d_vocab).index_add_(0, ids, loud.float())
+    count = torch.zeros(d_vocab).index_add_(0, ids, torch.ones(len(ids)))
+    frequent = count >= max(3, FREQUENT * len(ids))
+    order = torch.argsort(torch.where(frequent, total / count.clamp_min(1), torch.inf), stable=True)
+    order = order[frequent[order]]
+    covered = count[order].cumsum(0) <= share * len(ids)
+    return order[: max(1, int(covered.int().cumprod(0).sum()))]
 
 
 def _probe(x: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:

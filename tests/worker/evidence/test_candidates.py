@@ -152,16 +152,26 @@ def test_no_document_is_on_both_sides_of_the_split() -> None:
     assert not set(finding.windows.document.tolist()) & set(testing.windows.document.tolist())
 
 
-def test_random_directions_have_the_wanted_variance() -> None:
+def test_random_directions_have_the_wanted_variance_at_right_angles() -> None:
     generator = np.random.default_rng(0)
     x = generator.standard_normal((500, 12)) * np.geomspace(10, 0.1, 12)
     covariance = x.T @ x / len(x)
-    for variance in (50.0, 1.0, 0.05):
-        found = random_directions(covariance, variance, 20, seed=1)
+    for i in (2, 5, 11):
+        direction = np.linalg.eigh(covariance)[1][:, ::-1][:, i] + 0.3
+        direction = (direction / np.linalg.norm(direction)).astype(np.float32)
+        variance = direction @ covariance @ direction
+        found, factor = random_directions(covariance, direction, 20, seed=1)
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+        np.testing.assert_allclose(found @ direction, 0, atol=1e-5)
         reached = np.einsum("ij,jk,ik->i", found, covariance, found)
         np.testing.assert_allclose(reached, variance, rtol=1e-3)
-    assert np.linalg.matrix_rank(found) == 12  # they differ
+        assert (factor == 1).all()
+        assert np.linalg.matrix_rank(found) == 11  # they differ
+    largest = np.linalg.eigh(covariance)[1][:, -1].astype(np.float32)
+    found, factor = random_directions(covariance, largest, 20, seed=1)
+    reached = np.einsum("ij,jk,ik->i", found, covariance, found)
+    assert (factor > 1.5).all()  # none varies as much as the first principal component
+    np.testing.assert_allclose(reached * factor, largest @ covariance @ largest, rtol=1e-2)
 
 
 def test_tokens_with_a_firing_neuron_or_little_effect_make_no_candidate() -> None:

@@ -108,7 +108,7 @@ def test_a_planted_direction_raises_orphan_effect_and_rescue() -> None:
     controls = np.array([shares(firing_model("solu_ln", seed=s, **WIDE)) for s in range(20)])
     lean = firing_model("solu_ln", seed=100, **WIDE)
     planted = np.array(
-        [shares(plant(lean, 0, strength, seed=7).lean) for strength in (0.0, 1.0, 2.0, 4.0)]
+        [shares(plant(lean, 0, strength, seed=7).lean) for strength in (0.0, 0.5, 1.0, 2.0)]
     )
     assert (np.diff(planted, axis=0) > 0).all(), planted
     assert (planted[-1] > np.quantile(controls, 0.975, axis=0)).all(), (planted, controls)
