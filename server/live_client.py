@@ -88,16 +88,15 @@ class Answer:
 _ANSWER = TypeAdapter(Answer)
 
 
-async def ask(
-    url: str, question: Question, transport: httpx2.AsyncBaseTransport | None = None
-) -> Answer:
-    """The worker's answer. Raises the errors above, BadParameter where it knows no such token.
+async def ask(url: str, question: Question) -> Answer:
+    """The worker's answer.
 
-    `transport` takes the place of the network in tests.
+    Errors: WorkerBusy, WorkerSlow, WorkerUnreachable, WorkerHasOtherWeights, PairNotAtWorker, and
+    BadParameter where the text has no such token.
     """
     try:
         async with asyncio.timeout(LIMIT_S):
-            status, body = await _posted(url, question, transport)
+            status, body = await _posted(url, question)
     except (TimeoutError, httpx2.ReadTimeout, httpx2.WriteTimeout) as error:
         raise WorkerSlow(f"The live worker did not answer within {LIMIT_S:g} s. {WAITS}") from error
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
@@ -117,12 +116,9 @@ async def ask(
         raise _unreadable() from error
 
 
-async def _posted(
-    url: str, question: Question, transport: httpx2.AsyncBaseTransport | None
-) -> tuple[int, bytes]:
+async def _posted(url: str, question: Question) -> tuple[int, bytes]:
     """Status and body. No proxy and no redirect: the worker is where the settings say."""
     client = httpx2.AsyncClient(
-        transport=transport,
         trust_env=False,
         follow_redirects=False,
         verify=_ssl_context(),
