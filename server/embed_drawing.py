@@ -20,12 +20,10 @@ def short_snippet(version: VersionView, example: ExampleView, scale: float | Non
     end = example.focus + 1
     while end < len(lengths) and sum(lengths[example.focus + 1 : end + 1]) <= AFTER:
         end += 1
-    tokens = heat_map(
+    return heat_map(
         example.pieces[start:end],
         focus=example.focus - start,
         own=example.values[version.shown_site][start:end],
         scale=scale,
         masked=1 if example.position == example.focus and start == 0 else 0,
     )
-    cut = Markup("<span>…</span>")
-    return (cut if start else Markup()) + tokens + (cut if end < len(lengths) else Markup())

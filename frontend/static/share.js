@@ -12,10 +12,14 @@ for (const button of share?.querySelectorAll("[data-copies]") ?? []) {
     try {
       await navigator.clipboard.writeText(text.value);
       button.textContent = "copied";
+      button.setAttribute("aria-label", `Copied: ${label}`);
     } catch {
       button.textContent = "press Ctrl+C"; // the text is selected; the clipboard is out of reach
     }
-    setTimeout(() => { button.textContent = "copy"; }, 1500);
+    setTimeout(() => {
+      button.textContent = "copy";
+      button.setAttribute("aria-label", `Copy: ${label}`);
+    }, 1500);
   });
 }
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -23,7 +24,7 @@ from store import progress
 from store import runs as run_store
 from store.engine import Engine, open_engine
 from store.records import ProgressRecord, RunRecord
-from tests import databases
+from tests import databases, needs
 from tests.synthetic_evidence import publish_synthetic_evidence
 from tests.synthetic_run import publish_synthetic
 
@@ -82,3 +83,15 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
         with client_of(app) as client:
             yield Served(app, engine, client, older, newest, solo)
         engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """The browser that is installed."""
+    path = needs.browser()
+    if path is None:
+        pytest.fail("no browser: apt-get install -y chromium", pytrace=False)
+    return browser_type_launch_args | {
+        "executable_path": path,
+        "args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+    }

@@ -6,29 +6,12 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from starlette.responses import HTMLResponse
-from starlette.types import Receive, Scope, Send
 
 from server.self_contained import detached, inlined_script, policy_hash
-from tests import needs
 from tests.server.conftest import Served
-from tests.server.serving import serving
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """The browser that is installed."""
-    path = needs.browser()
-    if path is None:
-        pytest.fail("no browser: apt-get install -y chromium", pytrace=False)
-    return browser_type_launch_args | {
-        "executable_path": path,
-        "args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-    }
 
 
 @pytest.fixture
@@ -113,29 +96,6 @@ def test_hostile_text_stays_text(served: Served, offline: Page, tmp_path: Path) 
     shown = offline.locator("main").inner_text()
     assert "<script>" in shown
     assert "<b onmouseover=alert(1)>" in re.sub("·", " ", shown)
-
-
-@pytest.mark.browser
-@pytest.mark.xdist_group("browser")
-def test_a_page_of_this_machine_may_frame_the_embed_alone(served: Served, browser: Browser) -> None:
-    page = browser.new_page()
-    frames = ""
-
-    async def notebook(scope: Scope, receive: Receive, send: Send) -> None:
-        await HTMLResponse(frames)(scope, receive, send)
-
-    with serving(served.app) as address, serving(notebook) as another:
-        frames = "".join(
-            f'<iframe name="{name}" src="{address}/tiny-pair/0/3{path}"></iframe>'
-            for name, path in (("embed", "/embed?theme=dark"), ("missing", "9/embed"), ("page", ""))
-        )
-        page.goto(another.replace("127.0.0.1", "localhost"))
-        embed = page.frame_locator("[name=embed]")
-        expect(embed.get_by_role("heading", level=1)).to_contain_text("L0N3")
-        assert embed.locator("html").evaluate("one => getComputedStyle(one).colorScheme") == "dark"
-        expect(page.frame_locator("[name=missing]").locator("main")).to_contain_text("neuron 39")
-        assert page.frame_locator("[name=page]").locator("main.neuron").count() == 0
-    page.close()
 
 
 @pytest.mark.parametrize(

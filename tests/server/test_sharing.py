@@ -180,7 +180,8 @@ def test_the_embed_is_small_and_has_no_script(served: Served, theme: str) -> Non
     assert html.count('class="figure histogram') == 2
     assert len(html) < 60_000
     assert all('target="_blank"' in link for link in re.findall(r"<a [^>]+>", html))
-    assert "of its effect is hidden" in html
+    assert "outside its strongest 0.1 % of tokens" in html
+    assert len(re.findall(r'class="f[ "]', html)) == 6  # no focus is cut off
     assert f"/tiny-pair/0/3?run={served.newest.id}" in html
     assert served.client.get("/tiny-pair/0/3/embed?theme=pink").status_code == 422
 
@@ -197,7 +198,8 @@ def test_every_kind_of_run_and_neuron_can_be_shared(served: Served, kind: str, p
     assert whole.status_code == head.status_code == 200, whole.text
     assert head.content == b""
     assert head.headers["content-type"] == whole.headers["content-type"]
-    assert "of its effect is hidden" not in whole.text or place != "older"
+    if kind == "embed":
+        assert ("of its effect" in whole.text) == (place != "older" and place != "tiny-pair/0/0")
 
 
 @pytest.mark.parametrize("kind", KINDS)
