@@ -209,6 +209,7 @@ def _links(run: RunRecord, layer: int, neuron: int, view: View, pinned: bool) ->
         run=urls.run(run.id),
         invisible=urls.invisible(slug, layer, run=run_id),
         random=urls.random_neuron(slug, run=run_id),
+        live=urls.live(slug, layer=layer, neuron=neuron, run=run_id),
         previous=at(place - 1) if place > 0 else None,
         next=at(place + 1) if place < last else None,
         labels=urls.labels(slug, layer, neuron, run=run_id),

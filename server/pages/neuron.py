@@ -240,6 +240,7 @@ class NeuronLinks:
     run: str
     invisible: str
     random: str
+    live: str
     previous: str | None
     next: str | None
     labels: str

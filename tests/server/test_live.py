@@ -149,6 +149,18 @@ def test_without_a_text_a_top_example_is_shown(
     assert "since none was named" in words
 
 
+def test_a_neurons_page_and_the_explorer_lead_to_it(client: TestClient, served: Served) -> None:
+    run = f"run={served.newest.id}"
+    for page, link in (
+        ("/tiny-pair/1/3", "/tiny-pair/live?layer=1&amp;neuron=3"),
+        (f"/tiny-pair/1/3?{run}", f"/tiny-pair/live?layer=1&amp;neuron=3&amp;{run}"),
+        ("/tiny-pair", "/tiny-pair/live"),
+        ("/tiny-pair/tax", "/tiny-pair/live"),
+    ):
+        assert f'href="{link}"' in client.get(page).text
+        assert client.get(html.unescape(link)).status_code == 200
+
+
 def test_a_form_may_leave_fields_empty(client: TestClient, worker: StandIn) -> None:
     assert client.get("/tiny-pair/live?text=a&layer=1&neuron=&token=&run=").status_code == 200
     assert (worker.asked[-1]["layer"], worker.asked[-1]["neuron"]) == (None, None)
