@@ -29,10 +29,7 @@ def commands(pair: str, work: Path) -> dict[str, list[list[str]]]:
         "effects": [["bench.evidence_effects", "--pair", pair, "--skip", "cost"]],
         "cost": [["bench.evidence_effects", "--pair", pair, "--skip", "estimate"]],
         "meanings": [["bench.evidence_meanings", pair, "--work", str(work)]],
-        "planted": [
-            ["bench.evidence_planting", "--pair", pair],
-            ["bench.evidence_meanings", pair, "--work", str(work), "--planted"],
-        ],
+        "planted": [["bench.evidence_planting", "--pair", pair]],
     }
 
 
