@@ -12,7 +12,19 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from server import error_responses, respond
 from server.guard import Guard
-from server.routes import docs, explorer, home, invisible, labels, live, neurons, runs, sharing, tax
+from server.routes import (
+    docs,
+    explorer,
+    explorer_downloads,
+    home,
+    invisible,
+    labels,
+    live,
+    neurons,
+    runs,
+    sharing,
+    tax,
+)
 from server.settings import Settings
 from server.site import STATIC, Site, build_hash
 from server.static import PLOTLY, HashedStaticFiles, plotly_response
@@ -58,6 +70,10 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     app.mount("/static", HashedStaticFiles(directory=STATIC, check_dir=False), name="static")
     # Fixed words first: `/{pair}` would take them all. No pair is named by one of them
     # (worker.pairs.RESERVED), and a test holds the two lists together.
-    for module in (home, docs, runs, tax, live, invisible, labels, neurons, sharing, explorer):
+    for module in (
+        *(home, docs, runs, tax, live, invisible, labels, neurons, sharing),
+        explorer_downloads,
+        explorer,
+    ):
         app.include_router(module.router)
     return app

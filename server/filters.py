@@ -2,6 +2,7 @@
 
     ?layer=0&side=left&kurtosis__gte=10&sort=-kurtosis&page=2&size=50
     ?rows=pair&diff_hidden_share__gte=0.1&sort=-diff_hidden_share
+    ?x=kurtosis&y=hidden_share&log_x=1       a scatter of the same rows
 
 A row is a version, or with `rows=pair` an index with both versions; each kind has its own columns.
 A filter is `COLUMN__gte`, `COLUMN__lte` or `COLUMN__eq`; an empty value is no filter, so that a
@@ -16,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from server.errors import BadFilter, BadPage, BadParameter, BadSort
-from server.pages.explorer import Operator, Rows
+from server.pages.explorer import Operator
+from server.pages.fields import Rows
 from store.columns import PAIR_COLUMNS, VERSION_COLUMNS, ExplorerColumn
 
 OPERATORS: dict[Operator, str] = {"gte": "at least", "lte": "at most", "eq": "exactly"}
@@ -25,7 +27,8 @@ OPERATORS: dict[Operator, str] = {"gte": "at least", "lte": "at most", "eq": "ex
 COLUMNS: dict[Rows, dict[str, ExplorerColumn]] = {"version": VERSION_COLUMNS, "pair": PAIR_COLUMNS}
 
 _ALL_COLUMNS = {**PAIR_COLUMNS, **VERSION_COLUMNS}
-_OWN = ("rows", "run", "sort", "page", "size", "layer", "side")
+_PLOT = ("x", "y", "log_x", "log_y")
+_OWN = ("rows", "run", "sort", "page", "size", "layer", "side", *_PLOT)
 #: A filter as three fields of a form that works without scripts; answered by a redirect.
 _FORM = ("filter", "operator", "value")
 
@@ -64,14 +67,34 @@ class Filter:
 
 
 @dataclass(frozen=True)
+class Plot:
+    """A scatter of two columns of numbers, each axis linear or logarithmic."""
+
+    x: str
+    y: str
+    log_x: bool = False
+    log_y: bool = False
+
+    def parameters(self) -> dict[str, str | int | None]:
+        """As the address has them."""
+        return {
+            "x": self.x,
+            "y": self.y,
+            "log_x": 1 if self.log_x else None,
+            "log_y": 1 if self.log_y else None,
+        }
+
+
+@dataclass(frozen=True)
 class Selection:
-    """What the explorer shows: which rows, in which order, which page of them."""
+    """What the explorer shows: which rows, in which order, which page of them, which scatter."""
 
     rows: Rows = "version"
     filters: tuple[Filter, ...] = ()
     sort: str = ""
     page: int = 1
     size: int | None = None
+    plot: Plot | None = None
     added: Filter | None = field(default=None, compare=False)
 
     def parameters(self, *, paged: bool = True) -> dict[str, str | int | None]:
@@ -81,6 +104,7 @@ class Selection:
             **{one.parameter: one.value for one in self.filters},
             "sort": self.sort or None,
             "size": self.size,
+            **(self.plot.parameters() if self.plot else {}),
             "page": self.page if paged and self.page > 1 else None,
         }
 
@@ -110,12 +134,29 @@ class Selection:
         kept = tuple(one for one in self.filters if one != removed)
         return replace(self, filters=kept, page=1)
 
+    def with_band(self, key: str, low: float | None, high: float | None) -> Selection:
+        """The first page of the same with `key` from `low` to `high` (None: open) and no other
+        filter of it."""
+        ends: tuple[tuple[Operator, float | None], ...] = (("gte", low), ("lte", high))
+        band = tuple(Filter(key, name, f"{end:g}") for name, end in ends if end is not None)
+        kept = tuple(one for one in self.filters if one.key != key)
+        return replace(self, filters=(*kept, *band), page=1)
+
+    def without_key(self, key: str) -> Selection:
+        """The first page of the same without any filter of a column."""
+        kept = tuple(one for one in self.filters if one.key != key)
+        return replace(self, filters=kept, page=1)
+
     def with_rows(self, rows: Rows) -> Selection:
         """The first page of rows of another kind: of the filters only those of the place hold."""
         if rows == self.rows:
             return replace(self, page=1)
         kept = tuple(one for one in self.filters if one.key in ("layer", "neuron"))
-        return replace(self, rows=rows, filters=kept, sort="", page=1)
+        return replace(self, rows=rows, filters=kept, sort="", page=1, plot=None)
+
+    def plotted(self, plot: Plot | None) -> Selection:
+        """The same with another scatter, or none."""
+        return replace(self, plot=plot)
 
     def sorted_by(self, sort: str) -> Selection:
         """The first page of the same in another order."""
@@ -159,6 +200,7 @@ def read(parameters: Sequence[tuple[str, str]], max_size: int) -> Selection:
         sort=sort,
         page=_whole(given, "page", 1, None) if "page" in given else 1,
         size=size,
+        plot=_plot(given, columns),
         added=_added(given, columns),
     )
 
@@ -173,6 +215,31 @@ def _rows(given: Mapping[str, str]) -> Rows:
             "Filter by columns such as left_kurtosis, or leave rows=pair out.",
         )
     return "pair" if rows == "pair" else "version"
+
+
+def _plot(given: Mapping[str, str], columns: Mapping[str, ExplorerColumn]) -> Plot | None:
+    """The scatter of `x` and `y`; None where neither is given."""
+    named = [name for name in ("x", "y") if name in given]
+    if not named:
+        return None
+    if len(named) == 1:
+        other = "y" if named == ["x"] else "x"
+        raise BadParameter(f"A scatter needs both axes; {other} is not given.")
+    for name in named:
+        key = given[name]
+        _column(key, columns, BadParameter, "draw")
+        if columns[key].type not in ("number", "integer"):
+            raise BadParameter(
+                f"{columns[key].name} is no number, so no axis can be made of it.",
+                f"Numbers: {_known(numeric(columns))}.",
+            )
+    logarithmic = [given.get(name, "").lower() in ("1", "true", "yes") for name in _PLOT[2:]]
+    return Plot(given["x"], given["y"], *logarithmic)
+
+
+def numeric(columns: Mapping[str, ExplorerColumn]) -> dict[str, ExplorerColumn]:
+    """Those columns whose values are numbers."""
+    return {key: one for key, one in columns.items() if one.type in ("number", "integer")}
 
 
 def _added(given: Mapping[str, str], columns: Mapping[str, ExplorerColumn]) -> Filter | None:

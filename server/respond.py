@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from server.site import TEMPLATES, site_of
-from server.static import static_address
+from server.static import plotly_styles, static_address
 from server.template_functions import FILTERS, FUNCTIONS
 from store.records import RunRecord
 
@@ -46,6 +46,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     templates.globals["static"] = static_address
+    templates.globals["plotly_styles"] = plotly_styles
     templates.globals.update(FUNCTIONS)
     templates.filters.update(FILTERS)
     return templates

@@ -13,6 +13,7 @@ from typing import cast
 from fastapi import Request
 from jinja2 import Environment
 
+from server.kept import Kept
 from server.settings import Settings
 from store import distributions, vocabulary
 from store.distributions import HiddenShares
@@ -24,16 +25,20 @@ TEMPLATES = ROOT / "frontend" / "templates"
 STATIC = ROOT / "frontend" / "static"
 
 _RUNS_KEPT = 8
+#: Memory for what was made of published runs and may be asked for again, in each process.
+_KEPT_BYTES = 96 * 2**20
 
 
 @dataclass(frozen=True)
 class Site:
-    """One per application. `build` changes whenever code, templates or static files do."""
+    """One per application. `build` changes whenever code, templates or static files do; `kept`
+    holds answers about published runs."""
 
     settings: Settings
     engine: Engine
     templates: Environment
     build: str
+    kept: Kept = field(default_factory=lambda: Kept(_KEPT_BYTES))
     _vocabularies: OrderedDict[str, list[bytes]] = field(default_factory=OrderedDict)
     _hidden: OrderedDict[str, dict[tuple[Side, int], HiddenShares]] = field(
         default_factory=OrderedDict

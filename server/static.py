@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib.util
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -54,6 +55,14 @@ def plotly_script() -> Path:
     if found is None or not found.submodule_search_locations:
         raise FileNotFoundError("The plotly package is not installed.")
     return Path(found.submodule_search_locations[0]) / "package_data" / PLOTLY
+
+
+@lru_cache(maxsize=1)
+def plotly_styles() -> str:
+    """Ids of the style elements that the script would add, unless elements of these ids are there:
+    it does so for maps, which no page has, and the pages' policy refuses inline styles."""
+    found = re.findall(rb'getElementById\("([0-9a-f]{64})"\)', plotly_script().read_bytes())
+    return " ".join(sorted({one.decode() for one in found}))
 
 
 @lru_cache(maxsize=1)

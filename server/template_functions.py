@@ -15,7 +15,7 @@ from server.activation_names import activation_name
 from server.band_titles import band_title
 from server.definitions import DEFINITIONS
 from server.embed_drawing import short_snippet
-from server.explorer_drawing import draw_correspondence
+from server.explorer_drawing import draw_correspondence, draw_scatter
 from server.invisible_drawing import draw_candidate, draw_invisible
 from server.live_drawing import draw_live
 from server.neuron_drawing import draw
@@ -34,6 +34,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "points": points,
     "draw_tax": draw_tax,
     "draw_correspondence": draw_correspondence,
+    "draw_scatter": draw_scatter,
     "draw_candidate": draw_candidate,
     "draw_invisible": draw_invisible,
     "draw_live": draw_live,

@@ -82,14 +82,21 @@ def page(
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         chosen, total = _chosen(connection, run, selections.of_versions, filters, sort, page, size)
-        by_place = _values(connection, selections.of_versions(run, VERSION_COLUMNS), chosen)
-        counted = _label_counts(connection, run, chosen)
+        return versions_at(connection, run, chosen), total
+
+
+def versions_at(
+    connection: Connection, run: PublishedRun, chosen: list[Place]
+) -> list[ExplorerRow]:
+    """The rows of these (side, layer, neuron), in their order."""
+    by_place = _values(connection, selections.of_versions(run, VERSION_COLUMNS), chosen)
+    counted = _label_counts(connection, run, chosen)
     made = []
     for side, layer, index in chosen:
         counts = counted.get((run.model_id(side), layer, index), LabelCounts())
         row = by_place[side, layer, index] | _label_values(counts)
         made.append(ExplorerRow(side=side, layer=layer, neuron=index, values=row, labels=counts))
-    return made, total
+    return made
 
 
 def pair_page(
@@ -108,8 +115,13 @@ def pair_page(
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         chosen, total = _chosen(connection, run, selections.of_pairs, filters, sort, page, size)
-        by_place = _values(connection, selections.of_pairs(run, PAIR_COLUMNS), chosen)
-        counted = _label_counts(connection, run, chosen)
+        return indices_at(connection, run, chosen), total
+
+
+def indices_at(connection: Connection, run: PublishedRun, chosen: list[Place]) -> list[PairRow]:
+    """The rows of these (layer, neuron), in their order."""
+    by_place = _values(connection, selections.of_pairs(run, PAIR_COLUMNS), chosen)
+    counted = _label_counts(connection, run, chosen)
     made = []
     for layer, index in chosen:
         on_left = counted.get((run.left_model_id, layer, index), LabelCounts())
@@ -125,7 +137,7 @@ def pair_page(
                 right_labels=on_right,
             )
         )
-    return made, total
+    return made
 
 
 def random_neuron(

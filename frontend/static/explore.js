@@ -1,19 +1,8 @@
 // Plotly's script is large, so it is loaded only when a reader asks to explore a histogram.
 
+import { loadPlotly } from "./plotly.js";
+
 const self = document.querySelector("script[data-plotly]");
-let plotly;
-
-function loadPlotly() {
-  plotly ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = self.dataset.plotly;
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = () => reject(new Error("Plotly could not be loaded"));
-    document.head.append(script);
-  });
-  return plotly;
-}
-
 let page;
 function loadPage() {
   page ??= fetch(self.dataset.json).then((answer) => {
@@ -95,7 +84,7 @@ async function explore(frame, button) {
   button.disabled = true;
   button.textContent = "loading…";
   try {
-    const [Plotly, object] = await Promise.all([loadPlotly(), loadPage()]);
+    const [Plotly, object] = await Promise.all([loadPlotly(self), loadPage()]);
     const side = frame.dataset.figure;
     const version = object.versions[side];
     const colour = colours(side);

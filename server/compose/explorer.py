@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from server import urls
 from server.compose.correspondence import correspondence_view
 from server.compose.explorer_columns import column_views, title_of
+from server.compose.explorer_scatter import scatter_choice
+from server.compose.facets import facet_views
 from server.compose.labels import counts_view
 from server.compose.pair_links import pair_links, stage_view, version_names
+from server.compose.scatter import scatter_page
 from server.errors import BadPage, BadParameter, NothingMatches
 from server.filters import Filter, Selection
 from server.pages.explorer import (
@@ -17,10 +20,9 @@ from server.pages.explorer import (
     FilterView,
     IndexRow,
     PairLabels,
-    Rows,
     VersionRow,
 )
-from server.pages.fields import Link
+from server.pages.fields import Link, Rows
 from server.site import Site
 from store import neurons
 from store.columns import PAIR_COLUMNS, VERSION_COLUMNS
@@ -123,6 +125,18 @@ def explorer_page(site: Site, run: RunRecord, selection: Selection, pinned: bool
         ),
         side_links=_side_links(selection, names, slug, run_id),
         sorts=_sorts(run, selection, names, stage.published, run_id),
+        facets=facet_views(site, run, selection, names, stage.published, address),
+        downloads=_downloads(slug, selection, run_id),
+        scatter=scatter_choice(run, selection, stage.published, run_id),
+        drawn_scatter=scatter_page(site, run, selection, pinned) if selection.plot else None,
+        plot_fields=tuple(
+            (name, str(value))
+            for name, value in {
+                **selection.plotted(None).parameters(paged=False),
+                "run": run_id,
+            }.items()
+            if value is not None
+        ),
         correspondence=correspondence_view(site, run, names, run_id),
         links=pair_links(run, pinned, "explorer"),
         json_href=urls.json_twin(urls.explorer(slug, selection.parameters(), run_id)),
@@ -179,6 +193,19 @@ def _random_index(site: Site, run: RunRecord, filters: dict[str, str]) -> tuple[
 def _filters_only(selection: Selection) -> dict[str, str | int | None]:
     rows = selection.rows if selection.rows != "version" else None
     return {"rows": rows, **{one.parameter: one.value for one in selection.filters}}
+
+
+def _downloads(slug: str, selection: Selection, run_id: str | None) -> tuple[Link, ...]:
+    """The same rows, all of them, as files."""
+    state = {**selection.plotted(None).parameters(paged=False), "size": None}
+    return tuple(
+        Link(urls.explorer_file(slug, ending, state, run_id), ending.upper(), title)
+        for ending, title in (
+            ("csv", "A line a row, all columns, for spreadsheets"),
+            ("jsonl", "An object a line, all columns"),
+            ("parquet", "All columns with their types, units and definitions, compressed"),
+        )
+    )
 
 
 def _row_links(run: RunRecord, selection: Selection, run_id: str | None) -> tuple[Link, ...]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from server.pages.correspondence import Correspondence
-from server.pages.fields import HTML_ONLY, Link
+from server.pages.fields import HTML_ONLY, Link, Rows
 from server.pages.labels import CountsView
 from server.pages.pair_links import PairLinks, StageView
+from server.pages.scatter import ScatterPage
 
 Operator = Literal["gte", "lte", "eq"]
-Rows = Literal["version", "pair"]
 CellValue = float | int | str | bool | None
 
 
@@ -60,6 +60,39 @@ class FilterView:
 
 
 @dataclass(frozen=True)
+class FacetView:
+    """Filters that one could add, each with the number of rows that it would leave.
+
+    `links` lead to the page with that filter in place of all others of the column, or without it
+    where it is in force (`current`); `counts` are in their order. `most` is the largest.
+    """
+
+    key: str
+    title: str
+    definition_key: str | None
+    links: tuple[Link, ...]
+    counts: tuple[int, ...]
+    most: int
+
+
+@dataclass(frozen=True)
+class ScatterChoice:
+    """The scatter's axes as the address has them, or those offered; `shown`: it is asked for.
+
+    `data_href` gives its points, `keys` are the columns that an axis can have.
+    """
+
+    x: str
+    y: str
+    log_x: bool
+    log_y: bool
+    shown: bool
+    data_href: str
+    close_href: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class VersionRow:
     """One version: `values[column.key]` for every column, None where undefined."""
 
@@ -101,10 +134,11 @@ class ExplorerPage:
 
     `of` says what a row is; `rows` are VersionRow or IndexRow accordingly. `summary` says in a
     sentence what is shown. `row_links`, `layer_links` and `side_links` are choices, `sorts` ready
-    ones. `query` is the page's own query string without `page` (starts with "?" or is empty);
-    `query_fields` are the same as names and values, for a form that adds a filter (its own fields
-    are `filter`, a column's key, `operator` and `value`). `correspondence` is of the whole pair,
-    whatever is selected.
+    ones. `facets` count what each further filter would leave; `downloads` are the same rows, all of
+    them, as files. `query` is the page's own query string without `page` (starts with "?" or is
+    empty); `query_fields` are the same as names and values, for a form that adds a filter (its own
+    fields are `filter`, a column's key, `operator` and `value`), `plot_fields` those without the
+    scatter. `correspondence` is of the whole pair, whatever is selected.
     """
 
     pair: str
@@ -138,6 +172,11 @@ class ExplorerPage:
     layer_links: tuple[Link, ...]
     side_links: tuple[Link, ...]
     sorts: tuple[Link, ...]
+    facets: tuple[FacetView, ...]
+    downloads: tuple[Link, ...]
+    scatter: ScatterChoice
+    drawn_scatter: Annotated[ScatterPage | None, HTML_ONLY]
+    plot_fields: Annotated[tuple[tuple[str, str], ...], HTML_ONLY]
     correspondence: Correspondence | None
     links: PairLinks
     json_href: str

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import Field
+
+#: What a row of the explorer is.
+Rows = Literal["version", "pair"]
 
 #: `Annotated[T, HTML_ONLY]`: for the template alone, left out of the JSON and of its schema.
 HTML_ONLY = Field(exclude=True)

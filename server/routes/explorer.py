@@ -7,12 +7,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import TypeAdapter
 
 from server import filters, respond, urls
 from server.compose.explorer import explorer_page, random_address
+from server.compose.scatter import scatter_page
 from server.compose.selection import check_neuron, shown_run
 from server.errors import BadParameter
 from server.pages.explorer import ExplorerPage
+from server.pages.scatter import ScatterPage
 from server.routes.parameters import (
     BAD_PARAMETER,
     NOT_FOUND,
@@ -22,8 +25,11 @@ from server.routes.parameters import (
     TheSite,
     explorer_parameters,
     paging_parameters,
+    plot_parameters,
 )
 from server.site import Site
+
+_SCATTER = TypeAdapter(ScatterPage)
 
 router = APIRouter(responses={**NOT_FOUND, **BAD_PARAMETER, **UNAVAILABLE})
 
@@ -97,6 +103,24 @@ def explorer_json(
     """
     response.headers["Cache-Control"] = respond.FRESH
     return make(request, site, pair, run)
+
+
+@router.get(
+    "/{pair}/scatter.json",
+    response_model=ScatterPage,
+    summary="Two columns of all rows, for a scatter",
+    openapi_extra={"parameters": [*explorer_parameters(), *plot_parameters()]},
+)
+def scatter_json(request: Request, site: TheSite, pair: Pair, run: RunName = None) -> Response:
+    """At most 100,000 points: of more rows those of the lowest hash of their place."""
+    shown = shown_run(site, pair, run)
+    selection = read_selection(request, site)
+    page = scatter_page(site, shown, selection, respond.is_pinned(request, shown))
+    return Response(
+        _SCATTER.dump_json(page),
+        media_type="application/json",
+        headers={"Cache-Control": respond.FRESH},
+    )
 
 
 @router.get("/{pair}", include_in_schema=False)

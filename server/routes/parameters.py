@@ -85,3 +85,23 @@ def paging_parameters() -> list[dict[str, Any]]:
         }
         for name, description in (("page", "From 1."), ("size", "Rows on a page."))
     ]
+
+
+def plot_parameters() -> list[dict[str, Any]]:
+    """`x`, `y` and their scales for the OpenAPI document."""
+    texts = {
+        "x": "A column of numbers, drawn across.",
+        "y": "A column of numbers, drawn up.",
+        "log_x": "1: x on a logarithmic scale.",
+        "log_y": "1: y on a logarithmic scale.",
+    }
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in ("x", "y"),
+            "description": text,
+            "schema": {"type": "string"},
+        }
+        for name, text in texts.items()
+    ]
