@@ -67,8 +67,10 @@ def windows_of(n_vocabulary: int, rng: np.random.Generator) -> Iterator[WindowRe
         yield WindowRecord(document, 0, tokens)
 
 
-def examples_of(n_neurons: int, rng: np.random.Generator) -> Iterator[ExampleRecord]:
-    """Examples of all bands for every version of the run."""
+def examples_of(
+    n_neurons: int, rng: np.random.Generator, layers: int = LAYERS
+) -> Iterator[ExampleRecord]:
+    """Examples of all bands for `n_neurons` versions a side, spread over the layers."""
     pool = rng.normal(size=200_000).astype(np.float16)
 
     def values(sites: tuple[Site, ...]) -> dict[Site, np.ndarray]:
@@ -83,8 +85,8 @@ def examples_of(n_neurons: int, rng: np.random.Generator) -> Iterator[ExampleRec
                 for rank in range(size):
                     yield ExampleRecord(
                         side=side,  # type: ignore[arg-type]
-                        layer=i % LAYERS,
-                        neuron=i // LAYERS,
+                        layer=i % layers,
+                        neuron=i // layers,
                         band=band,
                         rank=rank,
                         document=int(rng.integers(N_WINDOWS)),
@@ -93,7 +95,7 @@ def examples_of(n_neurons: int, rng: np.random.Generator) -> Iterator[ExampleRec
                         activation=1.5,
                         start=20,
                         values=values(own[side]),
-                        same_index=OtherValues(i // LAYERS, values(own[other]), 0.5),
+                        same_index=OtherValues(i // layers, values(own[other]), 0.5),
                         match=OtherValues(0, values(own[other]), 0.5) if i % 2 else None,
                     )
 
@@ -278,7 +280,9 @@ def load_with_examples(
         timed("publish", start)
 
 
-def copies(made: SyntheticRun, n_neurons: int, rng: np.random.Generator):  # type: ignore[no-untyped-def]
+def copies(  # type: ignore[no-untyped-def]
+    made: SyntheticRun, n_neurons: int, rng: np.random.Generator, layers: int = LAYERS
+):
     """`n_neurons` versions a side: the synthetic ones again and again, with other numbers."""
     for side in ("left", "right"):
         originals = [record for record in made.neurons if record.side == side and record.neuron > 2]
@@ -290,11 +294,11 @@ def copies(made: SyntheticRun, n_neurons: int, rng: np.random.Generator):  # typ
             )
             yield replace(
                 record,
-                layer=i % LAYERS,
-                neuron=i // LAYERS,
+                layer=i % layers,
+                neuron=i // layers,
                 density=float(rng.random()),
                 sites={
-                    name: replace(values, hook_point=f"blocks.{i % LAYERS}.mlp.{name}")
+                    name: replace(values, hook_point=f"blocks.{i % layers}.mlp.{name}")
                     for name, values in (record.sites | {site: statistics}).items()
                 },
             )
