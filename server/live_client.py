@@ -98,7 +98,10 @@ async def ask(url: str, question: Question) -> Answer:
         async with asyncio.timeout(LIMIT_S):
             status, body = await _posted(url, question)
     except (TimeoutError, httpx2.ReadTimeout, httpx2.WriteTimeout) as error:
-        raise WorkerSlow(f"The live worker did not answer within {LIMIT_S:g} s. {WAITS}") from error
+        raise WorkerSlow(
+            f"The live worker did not answer within {LIMIT_S:g} s; it may still be loading the "
+            f"models. {WAITS}"
+        ) from error
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
         raise WorkerUnreachable(
             "The live worker does not answer: it has ended, or was never started. "

@@ -140,6 +140,7 @@ def live_page(
         pair_name=run.pair.name,
         run=run.id,
         pinned=pinned,
+        href=state.address(run, pinned),
         permalink=resolved.address(run, pinned=True),
         text=text,
         is_example=state.text is None,

@@ -114,6 +114,7 @@ class LivePage:
     pair_name: str
     run: str
     pinned: bool
+    href: str
     permalink: str
     text: str
     is_example: bool
