@@ -455,4 +455,40 @@ DEFINITIONS: dict[str, Definition] = {
         "(output − mean)·direction",
         "candidates",
     ),
+    "token_mean": Definition(
+        "mean on the token",
+        _UNIT,
+        "Mean of the display site over the tokens of the run's token sample that are this one. Of "
+        "a token seen once it is that one value; of a few it says little.",
+        source="token-search",
+    ),
+    "token_max": Definition(
+        "maximum on the token",
+        _UNIT,
+        "The highest activation of the display site on this token in the run's token sample.",
+        source="token-search",
+    ),
+    "token_sd": Definition(
+        "in standard deviations (σ)",
+        "standard deviations of the version",
+        "How far that lies above the version's own mean, in its own standard deviations, both over "
+        "the whole sample: the unit in which versions with activations of any size can be "
+        "compared. Lists are ordered by it.",
+        "(value − μ) ÷ σ",
+        "token-search",
+    ),
+    "token_twin": Definition(
+        "the other version",
+        "standard deviations of that version",
+        "What the other model's version of the same index has on this token; – where it is not "
+        "among the highest of its layer, so that the index does not hold it.",
+        source="token-search",
+    ),
+    "token_kept": Definition(
+        "the highest of each layer",
+        "",
+        "The index keeps, of each layer of each version and for each token, the 20 with the "
+        "highest mean and the 20 with the highest maximum. What is lower is not listed.",
+        source="token-search",
+    ),
 }

@@ -111,6 +111,16 @@ def live(
     return f"/{quote(pair)}/live{query(parameters)}"
 
 
+def search(pair: str, parameters: Parameters | None = None, run: str | None = None) -> str:
+    """Neurons of a pair by token, by label text, by name; `q` is among the parameters."""
+    return f"/{quote(pair)}/search{query({**(parameters or {}), 'run': run})}"
+
+
+def search_everywhere(text: str = "") -> str:
+    """The same over all pairs."""
+    return f"/search{query({'q': text})}"
+
+
 def runs() -> str:
     """All runs."""
     return "/runs"

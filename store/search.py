@@ -119,14 +119,17 @@ def label_places(engine: Engine, run_id: str, words: Sequence[str]) -> dict[tupl
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         numbered = with_k(run)
-        place = (_side(run).label("side"), label.c.layer)
+        place = (label.c.model_id, label.c.layer)
         found = connection.execute(
             select(*place, func.count())
             .select_from(_joined(run, numbered))
             .where(_fits(run, words, numbered))
-            .group_by("side", label.c.layer)
+            .group_by(*place)
         )
-        return {(side, layer): number for side, layer, number in found}
+        return {
+            ("left" if model_id == run.left_model_id else "right", layer): number
+            for model_id, layer, number in found
+        }
 
 
 def _side(run: PublishedRun) -> ColumnElement[str]:

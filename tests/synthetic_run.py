@@ -46,6 +46,7 @@ from store.records import (
     SiteStatistics,
     WindowRecord,
 )
+from tests.synthetic_tokens import SyntheticIndex, token_index
 
 N_CTX = 32
 BEFORE, AFTER = 12, 7  # tokens of a snippet around its focus
@@ -103,6 +104,7 @@ class SyntheticRun:
     examples: list[ExampleRecord]
     layers: list[LayerRecord]
     losses: list[LossRecord]
+    index: SyntheticIndex | None = None
 
 
 def publish_synthetic(engine: Engine, **options: Any) -> RunRecord:
@@ -120,6 +122,8 @@ def load(engine: Engine, made: SyntheticRun) -> RunRecord:
         loader.examples(made.examples)
         loader.layers(made.layers)
         loader.losses(made.losses)
+        if made.index is not None:
+            loader.token_index(made.index.counts, made.index.neurons)
         return loader.publish()
 
 
@@ -136,8 +140,10 @@ def synthetic(
     n_top: int = 20,
     n_band: int = 5,
     acts: tuple[str, str] = ("solu_ln", "gelu"),
+    index: bool = True,
 ) -> SyntheticRun:
     """All records of a run; the same arguments give the same one. `d_mlp` is at least 3.
+    Without `index` it is like one that was published before tokens were indexed.
 
     It is made once for all tests of a process: change copies (`dataclasses.replace`), never arrays.
     """
@@ -197,6 +203,7 @@ def synthetic(
             for source in ("site-packages", "stdlib")
             if side in sides
         ],
+        index=token_index(windows, activations) if index else None,
     )
 
 

@@ -86,7 +86,7 @@ document.addEventListener("keydown", (event) => {
   const element = keyed.find((one) => !one.hidden && one.dataset.key.split(" ").includes(event.key));
   if (element) {
     event.preventDefault();
-    element.click();
+    if (element.matches("input")) { element.focus(); element.select(); } else element.click();
     return;
   }
   const cycle = cycles.find((one) => one.dataset.cycle === event.key);

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import TypeAdapter
 
 from server import filters, respond, urls
 from server.compose.explorer import explorer_page, random_address
 from server.compose.scatter import scatter_page
-from server.compose.selection import check_neuron, shown_run
-from server.errors import BadParameter
+from server.compose.selection import shown_run
 from server.pages.explorer import ExplorerPage
 from server.pages.scatter import ScatterPage
 from server.routes.parameters import (
@@ -32,9 +28,6 @@ from server.site import Site
 _SCATTER = TypeAdapter(ScatterPage)
 
 router = APIRouter(responses={**NOT_FOUND, **BAD_PARAMETER, **UNAVAILABLE})
-
-#: `L1N203`, `1/203` or `1 203`.
-NEURON_NAME = re.compile(r"L?(\d{1,6})\s*(?:N|/|\s)\s*(\d{1,9})", re.IGNORECASE | re.ASCII)
 
 
 def read_selection(request: Request, site: Site) -> filters.Selection:
@@ -58,35 +51,6 @@ def random_neuron(
         site, shown, read_selection(request, site), respond.is_pinned(request, shown)
     )
     return RedirectResponse(address, 307, {"Cache-Control": "no-store"})
-
-
-@router.get(
-    "/{pair}/search",
-    status_code=307,
-    response_class=RedirectResponse,
-    summary="A neuron by its name",
-)
-def search(
-    request: Request,
-    site: TheSite,
-    pair: Pair,
-    q: Annotated[str, Query(description="A neuron's name, such as L0N17.")],
-    run: RunName = None,
-) -> RedirectResponse:
-    """Leads to the neuron that is named."""
-    shown = shown_run(site, pair, run)
-    named = NEURON_NAME.fullmatch(q.strip())
-    if named is None:
-        raise BadParameter(
-            f"“{q[:80]}” names no neuron; write L0N17 for neuron 17 of layer 0.",
-            urls.explorer(pair),
-        )
-    layer, neuron = int(named[1]), int(named[2])
-    check_neuron(shown, layer, neuron)
-    run_id = shown.id if respond.is_pinned(request, shown) else None
-    return RedirectResponse(
-        urls.neuron(pair, layer, neuron, run=run_id), 307, {"Cache-Control": "no-store"}
-    )
 
 
 @router.get(

@@ -1,6 +1,7 @@
 """A server over published runs, one for each kind of database, shared by all tests here.
 
-    tiny-pair    two runs, the newer one (seed 1) shown by default; that one has evidence
+    tiny-pair    two runs, the newer one (seed 1) shown by default; that one has evidence, the
+                 older one no index of tokens
     solo         a single-sided run, with evidence
     coming-pair  nothing published, a precompute at 25 %
 
@@ -57,7 +58,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
     """The server on SQLite, then on Postgres."""
     with databases.fresh(request.param) as url:
         engine = open_engine(url)
-        older = publish_synthetic(engine, seed=0)
+        older = publish_synthetic(engine, seed=0, index=False)
         newest = publish_synthetic(engine, seed=1)
         solo = publish_synthetic(engine, slug="solo", single_sided=True, layers=1)
         for run in (newest, solo):

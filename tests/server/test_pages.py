@@ -167,7 +167,7 @@ def test_a_random_neuron_is_one_of_the_pair(served: Served) -> None:
 @pytest.mark.parametrize("name", ["L1N3", "l1n3", "1/3", " L1 N3 ", "1 3"])
 def test_a_neuron_is_found_by_its_name(served: Served, name: str) -> None:
     answer = served.client.get("/tiny-pair/search", params={"q": name})
-    assert answer.status_code == 307
+    assert answer.status_code == 303
     assert answer.headers["location"] == "/tiny-pair/1/3"
 
 
