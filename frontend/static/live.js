@@ -24,13 +24,11 @@ addEventListener("pageshow", () => done(document.querySelector("#live-result")))
 
 // Only what depends on the token is replaced: the lists, the numbers at the token, the marks, links.
 function take(page, token) {
-  for (const selector of ["#most-active"]) {
-    const fresh = page.querySelector(selector);
-    if (!fresh) return false;
-    const chosen = document.activeElement?.closest("[data-token-form] select");
-    document.querySelector(selector).replaceWith(document.adoptNode(fresh));
-    if (chosen) document.querySelector("[data-token-form] select").focus({ preventScroll: true });
-  }
+  const lists = page.querySelector("#most-active");
+  if (!lists) return false;
+  const chosen = document.activeElement?.closest("[data-token-form] select");
+  document.querySelector("#most-active").replaceWith(document.adoptNode(lists));
+  if (chosen) document.querySelector("[data-token-form] select").focus({ preventScroll: true });
   const numbers = page.querySelectorAll("[data-at-token]");
   for (const [n, old] of document.querySelectorAll("[data-at-token]").entries()) old.replaceWith(document.adoptNode(numbers[n]));
   for (const line of document.querySelectorAll(".live-map .tokens")) {
@@ -39,7 +37,7 @@ function take(page, token) {
   }
   for (const link of ["[data-copy]", "[data-json]"]) {
     const fresh = page.querySelector(`.pair-head ${link}`);
-    if (fresh) document.querySelector(`.pair-head ${link}`).href = fresh.href;
+    if (fresh) document.querySelector(`.pair-head ${link}`).setAttribute("href", fresh.getAttribute("href"));
   }
   bind();
   return true;

@@ -66,9 +66,9 @@ class Twinscope:
         )
 
     @contextmanager
-    def serving(self) -> Iterator[str]:
+    def serving(self, *options: str) -> Iterator[str]:
         """The site on a free port; its address."""
-        process = self.start("serve", "--port", "0", stdin=subprocess.DEVNULL)
+        process = self.start("serve", "--port", "0", *options, stdin=subprocess.DEVNULL)
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
