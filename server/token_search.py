@@ -1,6 +1,7 @@
 """Which tokens of a vocabulary a text means: exactly, and as a part.
 
-    matches([b"self", b" self", b"itself"], "self") → exact (0, 1), containing (2,)
+    vocabulary = [b"self", b" self", b"itself"]
+    matches(vocabulary, folded(vocabulary), "self") → exact (0, 1), containing (2,)
 
 Whitespace can be written as pages show it (`↵`, `→`) or escaped (`\\n`, `\\t`, `\\xe2`), since a
 search box takes neither newlines nor tabs.
@@ -42,8 +43,13 @@ def spellings(text: str) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys((plain, b"".join(pieces))))
 
 
-def matches(vocabulary: Sequence[bytes], text: str) -> TokenMatches:
-    """Tokens that `text` names; none for an empty one."""
+def folded(vocabulary: Sequence[bytes]) -> tuple[str, ...]:
+    """Each token's text as parts of it are compared, whatever their case."""
+    return tuple(token_string(token).casefold() for token in vocabulary)
+
+
+def matches(vocabulary: Sequence[bytes], texts: Sequence[str], text: str) -> TokenMatches:
+    """Tokens that `text` names, none for an empty one; `texts` are the vocabulary `folded`."""
     if not text:
         return TokenMatches((), ())
     means = spellings(text)
@@ -55,15 +61,7 @@ def matches(vocabulary: Sequence[bytes], text: str) -> TokenMatches:
     order = {token: rank for rank, token in enumerate(wanted)}
     exact = [i for i, token in enumerate(vocabulary) if token in order]
     exact.sort(key=lambda i: (order[vocabulary[i]], i))
-    parts = [folded for one in means if (folded := token_string(one).casefold())]
-    known = set(exact)
-    containing = [
-        i
-        for i, token in enumerate(vocabulary)
-        if i not in known and _holds(token_string(token).casefold(), parts)
-    ]
-    return TokenMatches(tuple(exact), tuple(containing))
-
-
-def _holds(text: str, parts: Sequence[str]) -> bool:
-    return any(part in text for part in parts)
+    containing: set[int] = set()
+    for part in dict.fromkeys(folded(means)):
+        containing.update(i for i, whole in enumerate(texts) if part in whole)
+    return TokenMatches(tuple(exact), tuple(sorted(containing.difference(exact))))

@@ -17,7 +17,7 @@ from server.pages.search import By, HitVersions, SideHits, TokenChoice, TokenHit
 from server.search_address import Asked
 from server.search_words import seen_text
 from server.site import Site
-from server.token_search import matches
+from server.token_search import folded, matches
 from server.token_text import token_string
 from store import search as search_store
 from store.records import RunRecord, Side
@@ -65,7 +65,8 @@ def token_answer(
         )
     index = search_store.token_counts(site.engine, run.id)
     count_of = _count_of(index)
-    found = matches(vocabulary, asked.query)
+    texts = site.kept.get(("token texts", run.id), lambda: folded(vocabulary), _bytes_of)
+    found = matches(vocabulary, texts, asked.query)
     containing = sorted(found.containing, key=lambda i: (-count_of.get(i, 0), i))
     shown = _chosen(found.exact, containing, asked, count_of) if index is not None else None
 
@@ -124,6 +125,11 @@ def suggestions(site: Site, run: RunRecord, run_id: str | None) -> tuple[Link, .
         if len(links) == SUGGESTED:
             break
     return tuple(links)
+
+
+def _bytes_of(texts: Sequence[str]) -> int:
+    """About what strings take in memory."""
+    return sum(map(len, texts)) + 64 * len(texts)
 
 
 def _count_of(index: TokenCountsRecord | None) -> dict[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.search_words import seen_text
-from server.token_search import matches, spellings
+from server.token_search import folded, matches, spellings
 
 VOCABULARY = [
     b"self", b" self", b"itself", b" Self", b"\n", b"\n\t", b"    ", b" ", b"\xc3", b"\xc3\xa9",
@@ -38,7 +38,7 @@ VOCABULARY = [
     ],
 )
 def test_matches(text: str, exact: list[int], containing: list[int]) -> None:
-    found = matches(VOCABULARY, text)
+    found = matches(VOCABULARY, folded(VOCABULARY), text)
     assert list(found.exact) == exact
     assert list(found.containing) == containing
 
