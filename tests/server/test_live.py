@@ -125,7 +125,9 @@ def test_the_page_shows_what_the_json_says(client: TestClient, served: Served) -
         assert page.count(f" {name}=") >= 1
     pinned = client.get(found["permalink"].replace("/live?", "/live.json?")).json()
     assert pinned["pinned"]
-    assert pinned["result"]["versions"] != {}
+    listed = pinned["result"]["versions"]["left"]["most_active"][1]
+    for link in (listed["href"], listed["live_href"], pinned["links"]["explorer"]["href"]):
+        assert link.endswith(f"run={served.newest.id}"), "a pinned page leads to pinned pages"
     assert f'name="run" value="{served.newest.id}"' in client.get(found["permalink"]).text
 
 
