@@ -10,9 +10,10 @@ import re
 from dataclasses import dataclass
 
 from server.activation_names import activation_name
-from server.neuron_words import hidden_method, responds, sameness
+from server.neuron_words import hidden_method, responds
 from server.number_text import number, share
 from server.pages.neuron import ExampleView, NeuronPage, VersionView
+from server.sameness_words import sameness
 from server.token_text import levels, snippet_markup
 
 

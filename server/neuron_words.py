@@ -1,11 +1,10 @@
-"""What the numbers of a neuron page say, in sentences: its answers to three questions.
+"""What the numbers of a neuron page say, in sentences: its answers to two of three questions.
 
     responds(version)      what does it respond to?
-    sameness(page)         are the two versions the same thing?
     unshown(version, …)    what am I not being shown?      compared(page)   … of the two together
 
-The words claim no more than the numbers do: a correlation stands beside the random basis, an
-estimate beside its error, a heuristic is called one, and what was not looked for is said.
+The words claim no more than the numbers do: an estimate stands beside its error, a heuristic is
+called one, and what was not looked for is said. (Are they the same thing? `server.sameness_words`.)
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from server.band_titles import band_title, in_order
 from server.number_text import count, fixed, number, share
 from server.pages.evidence import EvidenceView, HiddenView
 from server.pages.neuron import NeuronPage, VersionView
+from server.sameness_words import are_twins
 
 #: (upper end of a share, how it is called); the number always stands beside the word.
 _PARTS = (
@@ -26,45 +26,6 @@ _PARTS = (
     (1.1, "Nearly all"),
 )
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-
-
-def sameness(page: NeuronPage) -> tuple[str, str]:
-    """(a short answer, its reasons) to the question that the page is about."""
-    left, right = page.versions.left, page.versions.right
-    if left is None or right is None:
-        return "One version only.", _missing(page)
-    anchor, other = (left, right) if page.anchor == "left" else (right, left)
-    same_index = left.neuron == right.neuron
-    measured = anchor.correspondence
-    rho = measured.same_index_correlation if same_index else measured.best_correlation
-    if rho is None or measured.null is None:
-        return "Cannot be said.", "One of the two is constant, so no correlation is defined."
-    strength = (
-        f"{'The same index' if same_index else f'{other.name}'} correlates {fixed(rho)}; "
-        f"the best of a random basis reaches {fixed(measured.null)}."
-    )
-    if rho <= measured.null:
-        return "No sign that they are.", f"{strength}{_better(anchor, other)}"
-    if measured.mutual and measured.best_neuron == other.neuron:
-        return "As far as correlation goes, yes.", f"Each is the other's best match. {strength}"
-    return "Related, not each other's best match.", f"{strength}{_better(anchor, other)}"
-
-
-def _missing(page: NeuronPage) -> str:
-    if page.pairing == "match":
-        return "The other model has no neuron that this one can be matched with."
-    return "This run has a single model; there is nothing to compare with."
-
-
-def _better(anchor: VersionView, other: VersionView) -> str:
-    best = anchor.correspondence
-    if best.best_neuron is None or best.best_neuron == other.neuron:
-        return ""
-    return (
-        f" Closest to {activation_name(anchor.act_fn)} {anchor.name} is "
-        f"{activation_name(other.act_fn)} "
-        f"L{anchor.layer}N{best.best_neuron} at {fixed(best.best_correlation)}."
-    )
 
 
 def responds(version: VersionView) -> str:
@@ -194,7 +155,9 @@ def _of_counterexamples(evidence: EvidenceView) -> str:
 
 
 def compared(page: NeuronPage) -> str:
-    """Both hidden shares in one sentence, by one method; "" where there are not two."""
+    """Both hidden shares in one sentence, by one method; "" where there are not two.
+
+    Only of twins is one set against the other: of two different neurons both are told."""
     left, right = page.versions.left, page.versions.right
     if left is None or right is None or left.evidence is None or right.evidence is None:
         return ""
@@ -202,6 +165,12 @@ def compared(page: NeuronPage) -> str:
     found = page.hidden_comparison
     if found is None:
         return f"The hidden shares of {ours} and {theirs} cannot be compared: one is undefined."
+    if not are_twins(page):
+        how = "exact" if found.method == "exact" else "estimates"
+        return (
+            f"Two different neurons, not one in two models: {ours} {left.name} hides "
+            f"{share(found.left)}, {theirs} {right.name} {share(found.right)} (both {how})."
+        )
     numbers = f"{share(found.left)} against {share(found.right)}"
     if found.method == "exact":
         how = f"By exact values ({numbers})"

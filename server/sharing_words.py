@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from server.activation_names import activation_name
-from server.neuron_words import compared, responds, sameness
+from server.neuron_words import compared, responds
 from server.pages.neuron import NeuronPage
+from server.sameness_words import sameness
 
 LONGEST = 300
 

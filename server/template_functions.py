@@ -15,11 +15,13 @@ from server.activation_names import activation_name
 from server.band_titles import band_title
 from server.definitions import DEFINITIONS
 from server.embed_drawing import short_snippet
+from server.example_markup import example_item
 from server.explorer_drawing import draw_correspondence, draw_scatter
 from server.invisible_drawing import draw_candidate, draw_invisible
 from server.live_drawing import draw_live
 from server.neuron_drawing import draw
-from server.neuron_words import compared, hidden_method, points, responds, sameness, unshown
+from server.neuron_words import compared, hidden_method, points, responds, unshown
+from server.sameness_words import sameness, verdict
 from server.sharing_words import preview_text, preview_title
 from server.tax_drawing import draw_tax
 from server.token_text import text_markup, visible_text
@@ -27,6 +29,7 @@ from server.token_text import text_markup, visible_text
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "draw": draw,
     "sameness": sameness,
+    "verdict": verdict,
     "responds": responds,
     "unshown": unshown,
     "compared": compared,
@@ -35,6 +38,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "draw_tax": draw_tax,
     "draw_correspondence": draw_correspondence,
     "draw_scatter": draw_scatter,
+    "example_item": example_item,
     "draw_candidate": draw_candidate,
     "draw_invisible": draw_invisible,
     "draw_live": draw_live,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from markupsafe import Markup, escape
 
+from server.figures.axes import short_number
+
 HEIGHT = 30
 _LINE = 12
 _INSET = 2.0
-"""Percent kept free at either end, so that marks at 0 and 1 are not cut."""
+"""Percent kept free at either end, so that marks at −1 and 1 are not cut."""
+_LOWEST = -1.0
 
 
 def correspondence(
@@ -20,12 +23,11 @@ def correspondence(
 ) -> Markup:
     """Same index (ring), best match (disc) and null (bar from 0) on a scale of correlation.
 
-    The scale runs from 0 to 1, or from −1 where the same index correlates below zero.
+    The scale runs from −1 to 1 for every neuron, so that two pages can be compared by eye.
     """
-    lowest = -1.0 if same_index is not None and same_index < 0 else 0.0
 
     def x(correlation: float) -> float:
-        share = (min(max(correlation, lowest), 1.0) - lowest) / (1 - lowest)
+        share = (min(max(correlation, _LOWEST), 1.0) - _LOWEST) / (1 - _LOWEST)
         return _INSET + (100 - 2 * _INSET) * share
 
     def said(correlation: float | None) -> str:
@@ -44,16 +46,16 @@ def correspondence(
             f'width="{x(null) - x(0):.2f}%" height="10"/>'
         )
     parts.append(
-        f'<line class="scale" x1="{x(lowest):.2f}%" x2="{x(1):.2f}%" y1="{_LINE}" y2="{_LINE}"/>'
+        f'<line class="scale" x1="{x(_LOWEST):.2f}%" x2="{x(1):.2f}%" y1="{_LINE}" y2="{_LINE}"/>'
     )
-    for tick in (lowest, (lowest + 1) / 2, 1.0):
+    for tick in (-1.0, -0.5, 0.0, 0.5, 1.0):
         at = x(tick)
-        anchor = "start" if tick == lowest else "end" if tick == 1 else "middle"
-        edge = 0.0 if tick == lowest else 100.0 if tick == 1 else at
+        anchor = "start" if tick == _LOWEST else "end" if tick == 1 else "middle"
+        edge = 0.0 if tick == _LOWEST else 100.0 if tick == 1 else at
         parts.append(
             f'<line class="scale" x1="{at:.2f}%" x2="{at:.2f}%" y1="{_LINE}" y2="{_LINE + 4}"/>'
             f'<text x="{edge:.2f}%" y="{HEIGHT - 2}" text-anchor="{anchor}">'
-            f"{str(round(tick, 1)).removesuffix('.0').replace('-', '−')}</text>"
+            f"{short_number(tick)}</text>"
         )
     if best is not None:
         parts.append(f'<circle class="best" cx="{x(best):.2f}%" cy="{_LINE}" r="4"/>')

@@ -134,6 +134,17 @@ def test_ticks_are_apart_and_zero_is_one_of_them() -> None:
     assert CountAxis(2_000_000).ticks() == [1, 100, 10_000, 1_000_000]
 
 
+def test_correlations_stand_on_one_scale_on_every_page() -> None:
+    """A ring at 0 and a disc at 0.5 stand where they stand for any other neuron."""
+
+    def places(same_index: float) -> list[str]:
+        figure = correspondence(name="x", side="left", same_index=same_index, best=0.5, null=0.1)
+        return [one.attrib["cx"] for one in ElementTree.fromstring(figure).iter(f"{SVG}circle")]
+
+    assert places(0.0)[1] == "50.00%"
+    assert places(-0.4)[0] == places(0.9)[0] == "74.00%"
+
+
 @pytest.mark.parametrize(
     ("same_index", "best", "null"), [(0.5, 0.7, 0.1), (-0.4, 0.2, 0.3), (None, None, None)]
 )

@@ -33,12 +33,26 @@ def with_hidden(version: VersionView, **changes: Any) -> VersionView:
     return replace(version, evidence=replace(version.evidence, hidden=hidden))
 
 
+def as_twin(version: VersionView, of: int) -> VersionView:
+    """The version with the neuron `of` as its mutual best match, far above a random basis."""
+    measured = replace(
+        version.correspondence,
+        same_index_correlation=0.8,
+        best_neuron=of,
+        best_correlation=0.8,
+        null=0.2,
+        mutual=True,
+    )
+    return replace(version, correspondence=measured)
+
+
 def both(page: NeuronPage, left: dict[str, Any], right: dict[str, Any]) -> str:
     """What is said when the two versions have these hidden shares."""
     assert page.versions.left is not None
     assert page.versions.right is not None
     versions = Versions(
-        with_hidden(page.versions.left, **left), with_hidden(page.versions.right, **right)
+        as_twin(with_hidden(page.versions.left, **left), page.versions.right.neuron),
+        as_twin(with_hidden(page.versions.right, **right), page.versions.left.neuron),
     )
     assert versions.left is not None
     assert versions.right is not None
