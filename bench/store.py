@@ -205,6 +205,7 @@ def load_evidence(
     curve = (0.0, *np.sort(rng.random(9)).tolist(), 1.0)
     places = [(record.side, record.layer, record.neuron) for record in versions]
     pool = rng.normal(size=(64, SNIPPET)).astype(np.float16)
+    acts = {"left": "solu_ln", "right": "gelu"}
 
     def senses(i: int) -> tuple[SenseRecord, ...]:
         tokens = tuple((int(token), 3) for token in rng.integers(0, 280, 8))
@@ -237,7 +238,7 @@ def load_evidence(
         loader.counterexamples(
             CounterexampleRecord(
                 *place, kind, rank, 0, 0, 50, 20, 1.5,
-                dict.fromkeys(("pre", "mid", "post")[:3 - i % 2], pool[(i + rank) % 64]),
+                dict.fromkeys(SITES_OF[acts[place[0]]], pool[(i + rank) % 64]),
                 0.7, "the token",
             )
             for i, place in enumerate(places)

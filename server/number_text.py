@@ -26,8 +26,8 @@ def number(value: float | None, digits: int = 3) -> str:
     if value == 0:
         return "0"
     sign = MINUS if value < 0 else ""
-    size = float(f"{abs(value):.{digits - 1}e}")
-    exponent = math.floor(math.log10(size))
+    rounded = f"{abs(value):.{digits - 1}e}"
+    size, exponent = float(rounded), int(rounded[rounded.index("e") + 1 :])
     if exponent < -_DECIMALS or exponent >= 7:
         mantissa = f"{size / 10.0**exponent:.{digits - 1}f}"
         return f"{sign}{mantissa}·10{str(exponent).translate(_SUPERSCRIPTS)}"

@@ -16,6 +16,7 @@ root keeps weak activations visible, and a scale shared by both versions keeps c
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -32,27 +33,44 @@ NEWLINE = "↵"
 TAB = "→"
 CONTINUED = "‥"
 
-_CLASSES = tuple(
-    "" if level == 0 else f"{'p' if level > 0 else 'n'}{abs(level)}"
-    for level in range(-LEVELS, LEVELS + 1)
-)
-_OTHER_CLASSES = tuple(
-    "" if level == 0 else f"o{'p' if level > 0 else 'n'}{abs(level)}"
-    for level in range(-LEVELS, LEVELS + 1)
+_CLASSED = '<span class="'
+
+
+def _opening(*classes: str) -> str:
+    named = " ".join(name for name in classes if name)
+    return f'{_CLASSED}{named}">' if named else "<span>"
+
+
+def _class(prefix: str, level: int) -> str:
+    return f"{prefix}{'p' if level > 0 else 'n'}{abs(level)}" if level else ""
+
+
+#: Level → how a token's span begins: [0 … 8, −8 … −1], so that a level is its own index.
+_ORDER = (*range(LEVELS + 1), *range(-LEVELS, 0))
+_OPEN = tuple(_opening(_class("", mine)) for mine in _ORDER)
+_OPEN_BOTH = tuple(
+    tuple(_opening(_class("", mine), _class("o", theirs)) for theirs in _ORDER) for mine in _ORDER
 )
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def levels(values: npt.ArrayLike, scale: float | None) -> list[int]:
     """The colour level of each activation, −8 … 8; all 0 where `scale` is None or not positive."""
-    array = np.asarray(values, dtype=np.float64)
+    array = _finite(values)
     if not scale or scale <= 0:
         return [0] * array.size
-    magnitude = np.sqrt(np.minimum(np.abs(np.nan_to_num(array)) / scale, 1.0)) * LEVELS
-    found: list[int] = (np.sign(array) * np.rint(magnitude)).astype(int).tolist()
+    magnitude = np.rint(np.sqrt(np.minimum(np.abs(array) / scale, 1.0)) * LEVELS)
+    found: list[int] = np.copysign(magnitude, array).astype(np.int64).tolist()
     return found
 
 
+def _finite(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """As float64; a value that is none becomes 0, an infinite one the largest."""
+    array = np.asarray(values, dtype=np.float64)
+    return array if np.isfinite(array).all() else np.nan_to_num(array)
+
+
+@lru_cache(maxsize=65536)
 def token_string(token: bytes) -> str:
     r"""One token as plain text for JSON: bytes that are no whole character become `\xNN`."""
     return token.decode("utf-8", errors="backslashreplace")
@@ -63,8 +81,11 @@ def visible_string(token: bytes) -> str:
     return visible_text(token_string(token))
 
 
+@lru_cache(maxsize=4096)
 def visible_text(text: str) -> str:
     """Any text on one line, newlines, tabs and invisible characters spelled out."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(_visible(character) for character in text)
 
 
@@ -194,28 +215,31 @@ def heat_map(
     no statistic and stay without colour. `changed` is a token that the corpus does not have there.
     """
     own_levels = levels(own, scale)
-    other_levels = [0] * len(tokens) if other is None else levels(other, other_scale)
-    spans: list[str] = []
-    for n, (text, mine, theirs) in enumerate(
-        zip(snippet_markup(tokens), own_levels, other_levels, strict=True)
-    ):
-        if n < masked:
-            spans.append(f'<span class="bos">{text}</span>')
-            continue
-        names = [
-            name
-            for name in (
-                "f" if n == focus else "",
-                "changed" if n == changed else "",
-                _CLASSES[mine + LEVELS],
-                _OTHER_CLASSES[theirs + LEVELS],
-            )
-            if name
+    texts = snippet_markup(tokens)
+    if other is None:
+        spans = [
+            f"{_OPEN[mine]}{text}</span>" for text, mine in zip(texts, own_levels, strict=True)
         ]
-        spans.append(
-            f'<span class="{" ".join(names)}">{text}</span>' if names else f"<span>{text}</span>"
-        )
+    else:
+        spans = [
+            f"{_OPEN_BOTH[mine][theirs]}{text}</span>"
+            for text, mine, theirs in zip(
+                texts, own_levels, levels(other, other_scale), strict=True
+            )
+        ]
+    for n, name in ((changed, "changed"), (focus, "f")):
+        if n is not None and masked <= n < len(spans):
+            spans[n] = _with_class(spans[n], name)
+    for n in range(min(masked, len(spans))):
+        spans[n] = f'<span class="bos">{texts[n]}</span>'
     return Markup("".join(spans))
+
+
+def _with_class(span: str, name: str) -> str:
+    """The span of a token with one class more, the first."""
+    if span.startswith("<span>"):
+        return f'<span class="{name}">{span.removeprefix("<span>")}'
+    return f'<span class="{name} {span.removeprefix(_CLASSED)}'
 
 
 def value_attributes(
@@ -223,19 +247,23 @@ def value_attributes(
 ) -> Markup:
     """` data-pre="0.01 37 -4 …" … data-other-post="…"`: what a token's popover reads.
 
-    Rows are named by their sites (or what takes the place of one). The first number is a step, a
-    power of ten between 1/100 and 1/1000 of the largest magnitude of the row; the others are the
-    values in steps. It halves what a page weighs.
+    Rows are named by their sites (or what takes the place of one), all of one length. The first
+    number is a step, a power of ten between 1/100 and 1/1000 of the largest magnitude of the row;
+    the others are the values in steps. It halves what a page weighs.
     """
-    parts = [f' data-{escape(site)}="{_in_steps(values)}"' for site, values in own.items()]
-    for site, values in (other or {}).items():
-        parts.append(f' data-other-{escape(site)}="{_in_steps(values)}"')
-    return Markup("".join(parts))
-
-
-def _in_steps(values: Sequence[float]) -> str:
-    array = np.nan_to_num(np.asarray(values, dtype=np.float64))
-    largest = float(np.abs(array).max(initial=0.0))
-    step = 10.0 ** np.floor(np.log10(largest / 100)) if largest > 0 else 1.0
-    steps = np.rint(array / step).astype(np.int64).tolist()
-    return f"{step:g} {' '.join(map(str, steps))}"
+    names = [f"data-{escape(site)}" for site in own]
+    names += [f"data-other-{escape(site)}" for site in other or ()]
+    rows = _finite([*own.values(), *(other or {}).values()])
+    if not rows.size:
+        return Markup("".join(f' {name}="1 "' for name in names))
+    sizes = [
+        10.0 ** math.floor(math.log10(largest / 100)) if largest > 0 else 1.0
+        for largest in np.abs(rows).max(axis=1).tolist()
+    ]
+    steps = np.rint(rows / np.array(sizes)[:, None]).astype(np.int64).tolist()
+    return Markup(
+        "".join(
+            f' {name}="{size:g} {" ".join(map(str, row))}"'
+            for name, size, row in zip(names, sizes, steps, strict=True)
+        )
+    )

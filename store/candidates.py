@@ -5,9 +5,10 @@ the right's, from 0.
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Subquery, and_, func, select
+from sqlalchemy import Connection, Engine, Select, Subquery, and_, bindparam, func, select
 
 from store import packing, rows_candidates, runs, tables, tables_evidence
 from store.engine import reading
@@ -20,6 +21,7 @@ from store.shown_evidence import (
     ShownCandidate,
     ShownContext,
 )
+from store.version_query import at, here
 
 _KEY = ("side", "layer", "rank")
 
@@ -87,30 +89,40 @@ def carried_by(
     connection: Connection, run: PublishedRun, side: str, layer: int, neuron: int
 ) -> tuple[CarriedCandidate, ...]:
     """The candidates in which a version takes part, by k."""
-    numbered, carrier = with_k(run), tables_evidence.candidate_carrier
-    found = connection.execute(
+    found = connection.execute(_carried(), at(run, side, layer, neuron))
+    return tuple(CarriedCandidate(**row, own=row["side"] == side) for row in found.mappings())
+
+
+@cache
+def _carried() -> Select[Any]:
+    """The candidates that a version carries, with its share of each."""
+    carrier = tables_evidence.candidate_carrier
+    run_key = bindparam("at_run_key", type_=carrier.c.run_key.type)
+    numbered = _numbered(run_key)
+    same = (carrier.c[name] == numbered.c[name] for name in _KEY)
+    return (
         select(
             *(numbered.c[name] for name in (*_KEY, "k", "fingerprint", "effect")), carrier.c.share
         )
-        .join(
-            carrier,
-            and_(
-                carrier.c.run_key == run.key,
-                *(carrier.c[name] == numbered.c[name] for name in _KEY),
-            ),
+        .join(carrier, and_(carrier.c.run_key == run_key, *same))
+        .where(
+            carrier.c.carrier_side == bindparam("at_side", type_=carrier.c.side.type),
+            *here(carrier, "layer", "neuron"),
         )
-        .where(carrier.c.carrier_side == side, carrier.c.layer == layer, carrier.c.neuron == neuron)
         .order_by(numbered.c.k)
     )
-    return tuple(CarriedCandidate(**row, own=row["side"] == side) for row in found.mappings())
 
 
 def with_k(run: PublishedRun) -> Subquery:
     """The run's candidates with their k."""
+    return _numbered(run.key)
+
+
+def _numbered(run_key: Any) -> Subquery:
     candidate = tables_evidence.candidate
     order = (candidate.c.side, candidate.c.rank)  # "left" comes before "right"
     number = func.row_number().over(partition_by=candidate.c.layer, order_by=order) - 1
-    return select(candidate, number.label("k")).where(candidate.c.run_key == run.key).subquery()
+    return select(candidate, number.label("k")).where(candidate.c.run_key == run_key).subquery()
 
 
 def _carriers(

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Select, Table, and_, case, select
+from sqlalchemy import Engine, Select, Table, and_, case, select
 
 from store import packing, rows_candidates, rows_evidence, runs, tables, tables_evidence
 from store.candidates import candidate, candidates, carried_by
@@ -22,7 +23,6 @@ from store.evidence_records import (
 )
 from store.records import SIDES, Side
 from store.rows import Read
-from store.runs import PublishedRun
 from store.shown_evidence import (
     CarriedCandidate,
     LayerCorrespondence,
@@ -33,6 +33,7 @@ from store.shown_evidence import (
     ShownCounterexample,
 )
 from store.stages import EVIDENCE, stage
+from store.version_query import at, here, of_version
 
 __all__ = [
     "EVIDENCE",
@@ -61,28 +62,28 @@ def of_neuron(
     engine: Engine, run_id: str, side: Side, layer: int, neuron: int
 ) -> NeuronEvidence | None:
     """All evidence of a version; None while the stage is unpublished, and for no such version."""
-    place = (side, layer, neuron)
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        row = _one(connection, _of_version(tables_evidence.neuron_evidence, run, *place))
+        place = at(run, side, layer, neuron)
+
+        def one(query: Select[Any]) -> Read | None:
+            return connection.execute(query, place).mappings().one_or_none()
+
+        row = one(of_version(tables_evidence.neuron_evidence))
         if not run.has_evidence or row is None:
             return None
-        curve = _one(connection, _of_version(tables_evidence.hidden_curve, run, *place))
-        sense, check = tables_evidence.sense, tables_evidence.estimate_check
-        senses = connection.execute(_of_version(sense, run, *place).order_by(sense.c.rank))
-        of_layer = select(check).where(
-            check.c.run_key == run.key, check.c.side == side, check.c.layer == layer
-        )
-        checked = _one(connection, of_layer)
-        joint = _joint_density(connection, run, *place)
-        search = _one(connection, _of_version(tables_evidence.substitution_search, run, *place))
+        senses = connection.execute(of_version(tables_evidence.sense, "rank"), place)
+        checked, joint = one(_check()), one(_joint_density())
+        search = one(of_version(tables_evidence.substitution_search))
+        curve = one(of_version(tables_evidence.hidden_curve))
+        shown = connection.execute(_counterexamples(), place).mappings()
         return NeuronEvidence(
             hidden=rows_evidence.to_hidden_share(row, curve),
             joint=None if joint is None else rows_evidence.to_joint_density(joint),
             meaning=rows_evidence.to_meaning(row, senses.mappings(), run.n_vocabulary),
             check=None if checked is None else rows_evidence.to_estimate_check(checked),
-            candidates=carried_by(connection, run, *place),
-            counterexamples=_counterexamples(connection, run, *place),
+            candidates=carried_by(connection, run, side, layer, neuron),
+            counterexamples=tuple(_shown(one, run.n_vocabulary) for one in shown),
             search=None if search is None else rows_candidates.to_search(search),
         )
 
@@ -137,23 +138,28 @@ def _of_stage(
         return [made(row) for row in found.mappings()]
 
 
-def _joint_density(
-    connection: Connection, run: PublishedRun, side: str, layer: int, neuron: int
-) -> Read | None:
+@cache
+def _check() -> Select[Any]:
+    """How far the estimates of a version's layer are off."""
+    check = tables_evidence.estimate_check
+    return select(check).where(*here(check, "run_key", "side", "layer"))
+
+
+@cache
+def _joint_density() -> Select[Any]:
+    """A version's joint density with its edges."""
     density, axes = tables_evidence.joint_density, tables_evidence.joint_axes
-    query = _of_version(density, run, side, layer, neuron).add_columns(
-        axes.c.mid_edges, axes.c.post_edges
-    )
     same = and_(axes.c.run_key == density.c.run_key, axes.c.side == density.c.side)
-    return _one(connection, query.join(axes, same))
+    query = of_version(density).add_columns(axes.c.mid_edges, axes.c.post_edges)
+    return query.join(axes, same)
 
 
-def _counterexamples(
-    connection: Connection, run: PublishedRun, side: str, layer: int, neuron: int
-) -> tuple[ShownCounterexample, ...]:
+@cache
+def _counterexamples() -> Select[Any]:
+    """A version's counterexamples by kind and rank, with their windows and documents."""
     shown, window, document = tables_evidence.counterexample, tables.window, tables.document
     kinds = {kind: i for i, kind in enumerate(tables_evidence.KINDS)}
-    query = (
+    return (
         select(
             *(column for column in shown.c if column.name != "tokens"),
             shown.c.tokens.label("changed_tokens"),
@@ -169,15 +175,9 @@ def _counterexamples(
             document,
             and_(*(document.c[name] == shown.c[name] for name in ("run_key", "document"))),
         )
-        .where(
-            shown.c.run_key == run.key,
-            shown.c.side == side,
-            shown.c.layer == layer,
-            shown.c.neuron == neuron,
-        )
+        .where(*here(shown))
         .order_by(case(kinds, value=shown.c.kind), shown.c.rank)
     )
-    return tuple(_shown(row, run.n_vocabulary) for row in connection.execute(query).mappings())
 
 
 def _shown(row: Read, n_vocabulary: int) -> ShownCounterexample:
@@ -192,16 +192,3 @@ def _shown(row: Read, n_vocabulary: int) -> ShownCounterexample:
         source=row["source"],
         tokens=tokens[record.start : record.start + length],
     )
-
-
-def _of_version(table: Table, run: PublishedRun, side: str, layer: int, neuron: int) -> Select[Any]:
-    return select(table).where(
-        table.c.run_key == run.key,
-        table.c.side == side,
-        table.c.layer == layer,
-        table.c.neuron == neuron,
-    )
-
-
-def _one(connection: Connection, query: Select[Any]) -> Read | None:
-    return connection.execute(query).mappings().one_or_none()

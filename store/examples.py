@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Engine, and_, bindparam, select
+from sqlalchemy import Engine, Select, and_, bindparam, select
 
 from store import packing, rows, runs, tables
 from store.engine import reading
 from store.records import ShownExample, Side, WindowRecord
+from store.version_query import at, here
 
 
 def of_neuron(
@@ -19,35 +21,36 @@ def of_neuron(
 
     Empty for a neuron without examples; `RunNotFound` for an unknown run.
     """
-    example, window, document = tables.example, tables.window, tables.document
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        found = connection.execute(
-            select(example, window.c.tokens, document.c.name, document.c.source)
-            .join(
-                window,
-                and_(
-                    window.c.run_key == example.c.run_key,
-                    window.c.document == example.c.document,
-                    window.c.window == example.c.window,
-                ),
-            )
-            .join(
-                document,
-                and_(
-                    document.c.run_key == example.c.run_key,
-                    document.c.document == example.c.document,
-                ),
-            )
-            .where(
-                example.c.run_key == run.key,
-                example.c.side == side,
-                example.c.layer == layer,
-                example.c.neuron == neuron,
-            )
-            .order_by(example.c.band, example.c.rank)
-        )
+        found = connection.execute(_with_text(), at(run, side, layer, neuron))
         return [_shown(row, run.n_vocabulary) for row in found.mappings()]
+
+
+@cache
+def _with_text() -> Select[Any]:
+    """A version's examples with their windows' tokens and documents' names."""
+    example, window, document = tables.example, tables.window, tables.document
+    return (
+        select(example, window.c.tokens, document.c.name, document.c.source)
+        .join(
+            window,
+            and_(
+                window.c.run_key == example.c.run_key,
+                window.c.document == example.c.document,
+                window.c.window == example.c.window,
+            ),
+        )
+        .join(
+            document,
+            and_(
+                document.c.run_key == example.c.run_key,
+                document.c.document == example.c.document,
+            ),
+        )
+        .where(*here(example))
+        .order_by(example.c.band, example.c.rank)
+    )
 
 
 def places(engine: Engine, run_id: str, side: Side, layer: int) -> list[tuple[Any, ...]]:

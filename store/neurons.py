@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Mapping
+from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    and_,
-    column,
-    func,
-    select,
-    tuple_,
-    values,
-)
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, tuple_
 
 from store import labels, rows, runs, selections, tables
 from store.columns import PAIR_COLUMNS, VERSION_COLUMNS
 from store.engine import reading
-from store.records import ExplorerRow, LabelCounts, NeuronRecord, PairRow, Side
+from store.records import ExplorerRow, LabelCounts, NeuronRecord, PairRow, Side, Site
 from store.runs import PublishedRun
 from store.selections import Place, Selection, asked
+from store.version_query import any_of, at, here, of_version, places
 
 LARGEST_PAGE = 1_000
+
+#: Rows that are asked for with one statement; fewer are filled up to one of the sizes, so that few
+#: statements are made.
+_SIZES = (1, 10, 50, 100)
+_AT_ONCE = _SIZES[-1]
 
 
 def get(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> NeuronRecord | None:
@@ -35,26 +32,16 @@ def get(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> Neu
     """
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        row = connection.execute(_of_version(tables.neuron, run, side, layer, neuron)).mappings()
-        found = row.one_or_none()
+        version = at(run, side, layer, neuron)
+        found = connection.execute(of_version(tables.neuron), version).mappings().one_or_none()
         if found is None:
             return None
-        hook_point = tables.hook_point
-        named = connection.execute(
-            select(hook_point.c.site, hook_point.c.name).where(
-                hook_point.c.run_key == run.key,
-                hook_point.c.side == side,
-                hook_point.c.layer == layer,
-            )
-        )
-        version = (run, side, layer, neuron)
-        histograms = connection.execute(_of_version(tables.histogram, *version)).mappings()
+        named = connection.execute(_hook_points(), version)
+        histograms = connection.execute(of_version(tables.histogram), version).mappings()
         partners = connection.execute(
-            _of_version(tables.partner, *version).order_by(
-                tables.partner.c.kind, tables.partner.c.rank
-            )
+            of_version(tables.partner, "kind", "rank"), version
         ).mappings()
-        effects = connection.execute(_of_version(tables.logit_effect, *version)).mappings()
+        effects = connection.execute(of_version(tables.logit_effect), version).mappings()
         return rows.to_neuron(
             found,
             {row.site: row.name for row in named},
@@ -89,7 +76,7 @@ def versions_at(
     connection: Connection, run: PublishedRun, chosen: list[Place]
 ) -> list[ExplorerRow]:
     """The rows of these (side, layer, neuron), in their order."""
-    by_place = _values(connection, selections.of_versions(run, VERSION_COLUMNS), chosen)
+    by_place = _values(connection, run, "version", chosen)
     counted = _label_counts(connection, run, chosen)
     made = []
     for side, layer, index in chosen:
@@ -120,7 +107,7 @@ def pair_page(
 
 def indices_at(connection: Connection, run: PublishedRun, chosen: list[Place]) -> list[PairRow]:
     """The rows of these (layer, neuron), in their order."""
-    by_place = _values(connection, selections.of_pairs(run, PAIR_COLUMNS), chosen)
+    by_place = _values(connection, run, "pair", chosen)
     counted = _label_counts(connection, run, chosen)
     made = []
     for layer, index in chosen:
@@ -169,13 +156,12 @@ def random_neuron(
     return row[1], row[2]
 
 
-def _of_version(table: Any, run: PublishedRun, side: str, layer: int, neuron: int) -> Any:
-    return select(table).where(
-        table.c.run_key == run.key,
-        table.c.side == side,
-        table.c.layer == layer,
-        table.c.neuron == neuron,
-    )
+@cache
+def _hook_points() -> Select[tuple[Site, str]]:
+    """Site and name of a version's hook points, which are those of its layer."""
+    hook_point = tables.hook_point
+    of_layer = here(hook_point, "run_key", "side", "layer")
+    return select(hook_point.c.site, hook_point.c.name).where(*of_layer)
 
 
 def _chosen(
@@ -210,32 +196,33 @@ def _count(connection: Connection, selection: Selection, where: list[ColumnEleme
 
 
 def _values(
-    connection: Connection, selection: Selection, chosen: list[Place]
+    connection: Connection, run: PublishedRun, kind: str, chosen: list[Place]
 ) -> dict[Place, dict[str, float | int | str | bool | None]]:
     """All columns of the chosen places: asked apart from the sort, which need not carry them."""
-    if not chosen:
-        return {}
-    place = selection.place
-    expressions = {
-        key: selection.resolve(key)
-        for key, known in selection.columns.items()
-        if not known.verdicts
-    }
-    wanted = (
-        values(*(column(name, part.type) for name, part in zip("abc", place, strict=False)))
-        .data(chosen)
-        .cte("wanted")
+    found: dict[Place, dict[str, float | int | str | bool | None]] = {}
+    for start in range(0, len(chosen), _AT_ONCE):
+        part = chosen[start : start + _AT_ONCE]
+        number = next(size for size in _SIZES if size >= len(part))
+        query, keys = _all_columns(run, kind, number)
+        width = len(part[0])
+        for row in connection.execute(query, places(part, number)):
+            found[tuple(row[:width])] = dict(zip(keys, row[width:], strict=True))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _all_columns(run: PublishedRun, kind: str, number: int) -> tuple[Select[Any], tuple[str, ...]]:
+    """Place and columns of `number` rows, and the columns' keys; label counts stand elsewhere."""
+    columns = PAIR_COLUMNS if kind == "pair" else VERSION_COLUMNS
+    select_from = selections.of_pairs if kind == "pair" else selections.of_versions
+    selection = select_from(run, columns)
+    keys = tuple(key for key, known in columns.items() if not known.verdicts)
+    query = (
+        select(*selection.place, *(selection.resolve(key) for key in keys))
+        .select_from(selection.source)
+        .where(*selection.scope, any_of(selection.place, number))
     )
-    # Joined, not `IN`: SQLite finds a join's rows by the primary key, a list's by a scan.
-    joined = wanted.join(
-        selection.source,
-        and_(*(part == given for part, given in zip(place, wanted.c, strict=True))),
-    )
-    found = connection.execute(
-        select(*place, *expressions.values()).select_from(joined).where(*selection.scope)
-    )
-    width = len(place)
-    return {tuple(row[:width]): dict(zip(expressions, row[width:], strict=True)) for row in found}
+    return query, keys
 
 
 def _label_counts(

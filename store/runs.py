@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, case, func, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Integer,
+    Row,
+    Select,
+    bindparam,
+    case,
+    func,
+    select,
+)
 
 from store import tables
 from store.engine import reading, writing
@@ -47,9 +60,18 @@ class PublishedRun:
 
 def published(connection: Connection, run_id: str) -> PublishedRun:
     """The keys of a published run with this very id; `RunNotFound` if there is none."""
+    row = connection.execute(_published(), {"run_id": run_id}).one_or_none()
+    if row is None:
+        raise _not_found(run_id, None)
+    return PublishedRun(*row)
+
+
+@cache
+def _published() -> Select[Any]:
+    """Built once: every page asks it several times."""
     run, vocabulary, stage = tables.run, tables.vocabulary, tables.run_stage
     evidence = select(stage.c.stage).where(stage.c.run_key == run.c.key, stage.c.stage == EVIDENCE)
-    row = connection.execute(
+    return (
         select(
             run.c.key,
             run.c.left_model_id,
@@ -59,11 +81,8 @@ def published(connection: Connection, run_id: str) -> PublishedRun:
             evidence.exists(),
         )
         .join(vocabulary, vocabulary.c.id == run.c.vocabulary_id)
-        .where(run.c.id == run_id, run.c.status == "published")
-    ).one_or_none()
-    if row is None:
-        raise _not_found(run_id, None)
-    return PublishedRun(*row)
+        .where(run.c.id == bindparam("run_id"), run.c.status == "published")
+    )
 
 
 def list_runs(engine: Engine, pair: str | None = None) -> list[RunRecord]:
@@ -78,13 +97,16 @@ def get_run(engine: Engine, name: str, pair: str | None = None) -> RunRecord:
     With `pair` only this pair's runs are looked at. Errors: `RunNotFound`, `AmbiguousRun`.
     """
     name = name.strip().lower()
-    query = _selection(pair)
+    values: dict[str, object] = {}
     if name == LATEST:
-        query = query.limit(1)
+        query = _selection(pair).limit(1)
     else:
-        query = query.where(func.substr(tables.run.c.identity_sha256, 1, len(name)) == name)
+        query = _named(pair is None)
+        values = {"name": name, "length": len(name)}
+        if pair is not None:
+            values["slug"] = pair
     with reading(engine) as connection:
-        found = _records(connection, query) if name else []
+        found = _records(connection, query, values) if name else []
     if not found:
         raise _not_found(name, pair)
     if len(found) > 1:
@@ -99,7 +121,7 @@ def get_run(engine: Engine, name: str, pair: str | None = None) -> RunRecord:
 def latest_run(engine: Engine, pair: str) -> RunRecord | None:
     """The newest published run of a pair, None where there is none."""
     with reading(engine) as connection:
-        found = _records(connection, _selection(pair).limit(1))
+        found = _records(connection, _newest(), {"slug": pair})
     return found[0] if found else None
 
 
@@ -144,7 +166,15 @@ def delete_run(engine: Engine, run_id: str) -> None:
     remove(engine, key)
 
 
-def _selection(pair: str | None) -> Select[tuple[object, ...]]:
+@cache
+def _named(any_pair: bool) -> Select[tuple[object, ...]]:
+    """Runs whose id begins like this, built once."""
+    start = func.substr(tables.run.c.identity_sha256, 1, bindparam("length", type_=Integer))
+    query = _selection().where(start == bindparam("name"))
+    return query if any_pair else query.where(tables.pair.c.slug == bindparam("slug"))
+
+
+def _selection(pair: str | None = None) -> Select[tuple[object, ...]]:
     run = tables.run
     query = (
         select(run, tables.pair, tables.corpus, _left, _right)
@@ -158,16 +188,31 @@ def _selection(pair: str | None) -> Select[tuple[object, ...]]:
     return query if pair is None else query.where(tables.pair.c.slug == pair)
 
 
-def _records(connection: Connection, query: Select[tuple[object, ...]]) -> list[RunRecord]:
-    found = connection.execute(query).all()
+@cache
+def _newest() -> Select[tuple[object, ...]]:
+    """The newest run of a pair, built once."""
+    return _selection().where(tables.pair.c.slug == bindparam("slug")).limit(1)
+
+
+@cache
+def _stages() -> Select[Any]:
     stage = tables.run_stage
+    return (
+        select(stage.c.run_key, stage.c.stage)
+        .where(stage.c.run_key.in_(bindparam("keys", expanding=True)))
+        .order_by(stage.c.published_at, stage.c.stage)
+    )
+
+
+def _records(
+    connection: Connection,
+    query: Select[tuple[object, ...]],
+    values: Mapping[str, object] | None = None,
+) -> list[RunRecord]:
+    found = connection.execute(query, dict(values or {})).all()
     stages: dict[int, list[str]] = {}
     keys = [row._mapping[tables.run.c.key] for row in found]
-    for key, name in connection.execute(
-        select(stage.c.run_key, stage.c.stage)
-        .where(stage.c.run_key.in_(keys))
-        .order_by(stage.c.published_at, stage.c.stage)
-    ):
+    for key, name in connection.execute(_stages(), {"keys": keys}):
         stages.setdefault(key, []).append(name)
     return [_record(row, tuple(stages.get(key, ()))) for key, row in zip(keys, found, strict=True)]
 

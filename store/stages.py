@@ -11,11 +11,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import cache
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from store import runs, tables, tables_evidence
 from store.engine import reading, writing
@@ -49,13 +61,16 @@ def is_published(connection: Connection, key: int, name: str) -> bool:
 
 
 def _stage(connection: Connection, key: int, name: str) -> StageRecord | None:
-    columns = tables.run_stage.c
-    row = connection.execute(
-        select(columns.stage, columns.published_at, columns.parameters, columns.provenance).where(
-            columns.run_key == key, columns.stage == name
-        )
-    ).one_or_none()
+    row = connection.execute(_of_run(), {"run_key": key, "stage": name}).one_or_none()
     return None if row is None else StageRecord(*row)
+
+
+@cache
+def _of_run() -> Select[Any]:
+    columns = tables.run_stage.c
+    return select(
+        columns.stage, columns.published_at, columns.parameters, columns.provenance
+    ).where(columns.run_key == bindparam("run_key"), columns.stage == bindparam("stage"))
 
 
 class StageClaim:

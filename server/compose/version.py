@@ -68,11 +68,12 @@ def version_view(
     sense: int | None,
     sense_hrefs: Sequence[str],
     of_layer: HiddenShares | None,
+    scores_of_layer: Sequence[float],
     pinned: bool,
 ) -> VersionView:
     """`opposite` is the neuron in the other column; `site` and `sense` the ones asked for by the
     address. `evidence` is None until it is published; `sense_hrefs` has one for each sense,
-    `of_layer` the hidden shares of its layer."""
+    `of_layer` the hidden shares of its layer, `scores_of_layer` its polysemanticity scores."""
     left = record.side == "left"
     model = run.pair.left if left else run.pair.right
     assert model is not None, "a version of a model that the pair does not have"
@@ -105,7 +106,9 @@ def version_view(
         logit_effects=logit_effects_view(record.logit_effects, vocabulary),
         evidence=None
         if evidence is None
-        else evidence_view(run, record, evidence, views, vocabulary, of_layer, pinned),
+        else evidence_view(
+            run, record, evidence, views, vocabulary, of_layer, scores_of_layer, pinned
+        ),
         partners=tuple(
             PartnerView(
                 layer=partner.layer,
@@ -187,7 +190,7 @@ def band_views(record: NeuronRecord, examples: Sequence[ExampleView]) -> tuple[B
 def example_view(shown: ShownExample, vocabulary: list[bytes], opposite: int | None) -> ExampleView:
     """One example with its tokens as bytes and for display."""
     example = shown.example
-    pieces = tuple(vocabulary[token] for token in shown.tokens.tolist())
+    pieces = tuple(map(vocabulary.__getitem__, shown.tokens.tolist()))
     return ExampleView(
         band=example.band,
         rank=example.rank,
@@ -197,7 +200,7 @@ def example_view(shown: ShownExample, vocabulary: list[bytes], opposite: int | N
         window=example.window,
         position=example.position,
         activation=example.activation,
-        tokens=tuple(token_string(piece) for piece in pieces),
+        tokens=tuple(map(token_string, pieces)),
         focus=shown.focus,
         values=decimals(example.values),
         other=other_view(example.layer, shown, opposite),

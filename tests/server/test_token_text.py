@@ -139,8 +139,14 @@ def test_a_span_a_token_with_both_versions() -> None:
 
 
 def test_values_are_short_and_exact_to_a_hundredth_of_the_largest() -> None:
-    found = value_attributes({"pre": [0.123456, -2.5, 1e-9, 0.0123]}, {"post": [0.0, 0.0]})
-    assert found == ' data-pre="0.01 12 -250 0 1" data-other-post="1 0 0"'
+    found = value_attributes({"pre": [0.123456, -2.5, 1e-9, 0.0123]}, {"post": [0.0, 0.0, 0.0, 0.0]})
+    assert found == ' data-pre="0.01 12 -250 0 1" data-other-post="1 0 0 0 0"'
     values = np.random.default_rng(0).standard_t(2, 64)
     step, *steps = map(float, value_attributes({"mid": values.tolist()})[11:-1].split())
     assert np.abs(np.array(steps) * step - values).max() <= step / 2 <= np.abs(values).max() / 200
+
+
+def test_values_that_are_none_take_no_row_with_them() -> None:
+    found = value_attributes({"pre": [float("nan"), 2.0]}, {"post": [float("inf"), 1.0]})
+    assert found.startswith(' data-pre="0.01 0 200"')
+    assert value_attributes({"pre": []}) == ' data-pre="1 "'
