@@ -220,7 +220,7 @@ def test_what_has_changed_since_is_refused(case: Case, tmp_path: Path) -> None:
     with pytest.raises(PairError, match="name its directory with --pair"):
         case.evidence(pair_spec=None)
     (case.base / "texts" / "new.py").write_text("x = 1\n")
-    with pytest.raises(CorpusError, match="is not what run .* was computed on"):
+    with pytest.raises(CorpusError, match=r"is not what run .* was computed on"):
         case.evidence()
     other = make_pair(tmp_path / "other" / "tiny-pair", d_mlp=8)
     with pytest.raises(PairError, match="left weights of tiny-pair are not those of run"):
