@@ -9,12 +9,16 @@ called one, and what was not looked for is said. (Are they the same thing? `serv
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 from server.activation_names import activation_name
 from server.band_titles import band_title, in_order
 from server.number_text import count, fixed, number, share
 from server.pages.evidence import EvidenceView, HiddenView
 from server.pages.neuron import NeuronPage, VersionView
 from server.sameness_words import are_twins
+from store.histogram_edges import N_BINS, bin_index
 
 #: (upper end of a share, how it is called); the number always stands beside the word.
 _PARTS = (
@@ -25,6 +29,12 @@ _PARTS = (
     (0.9, "Most"),
     (1.1, "Nearly all"),
 )
+#: The parts of a layer at either end that are called unusual.
+_TAIL = 0.1
+#: The part of a layer beyond which one group of contexts is called spread out.
+_SPREAD = 0.75
+#: The share of tokens below a `post` from which on it is called strong.
+_HIGH_POST = 0.999
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -61,54 +71,103 @@ def points(difference: float) -> str:
     return f"{number(abs(100 * difference), 2 if abs(difference) < 0.1 else 3)} points"
 
 
-def unshown(version: VersionView, other_act: str) -> list[str]:
-    """Sentences on what a page of the version's top examples leaves out; none without evidence."""
+@dataclass(frozen=True)
+class Statement:
+    """A sentence on what is not shown, and how far from usual it is: 0 usual, 1 the most.
+
+    `unusual` says that its number lies outside the middle 80 % of its layer.
+    """
+
+    text: str
+    weight: float = 0.0
+    unusual: bool = False
+
+
+def unshown(version: VersionView, other_act: str) -> list[Statement]:
+    """What a page of the version's top examples leaves out: the most unusual first, the rest in
+    their order.
+
+    None without evidence.
+    """
     evidence = version.evidence
     if evidence is None:
         return []
-    return [
+    said = [
         _of_effect(evidence.hidden),
         _of_senses(version),
         *_of_layer_norm(version),
-        _of_candidates(evidence, other_act),
-        _of_counterexamples(evidence),
+        Statement(_of_candidates(evidence, other_act)),
+        Statement(_of_counterexamples(evidence)),
     ]
+    return sorted(said, key=lambda one: -one.weight)
 
 
-def _of_effect(hidden: HiddenView | None) -> str:
+def _against_layer(quantile: float | None, more: str, less: str) -> str:
+    """`more than in 96 % of its layer`, `as usual in its layer`; "" where it is not known."""
+    if quantile is None:
+        return ""
+    if not _is_unusual(quantile):
+        return "as usual in its layer"
+    high = quantile > 0.5
+    part = math.floor(100 * (quantile if high else 1 - quantile) + 1e-9)
+    return f"{more if high else less} {'any other' if part == 100 else f'{part} %'} of its layer"
+
+
+def _is_unusual(quantile: float | None) -> bool:
+    """Outside the layer's middle 80 %."""
+    return quantile is not None and not _TAIL <= quantile <= 1 - _TAIL
+
+
+def _weight(quantile: float | None) -> float:
+    return 2 * abs(quantile - 0.5) if quantile is not None and _is_unusual(quantile) else 0.0
+
+
+def _of_effect(hidden: HiddenView | None) -> Statement:
     if hidden is None:
-        return "Its effect was not measured."
+        return Statement("Its effect was not measured.")
     if hidden.share is None:
-        return "Ablating it changed nothing, so there is no effect to be hidden."
+        return Statement("Ablating it changed nothing, so there is no effect to be hidden.")
     word = next(name for end, name in _PARTS if hidden.share < end)
-    beside = (
-        "" if hidden.layer_median is None else f"; its layer’s median: {share(hidden.layer_median)}"
-    )
-    return (
-        f"{word} of its effect ({share(hidden.share)}, {hidden_method(hidden)}{beside}) lies "
-        "outside its strongest 0.1 % of tokens."
+    beside = _against_layer(hidden.layer_quantile, "more than in", "less than in")
+    if beside and hidden.layer_median is not None:
+        beside = f": {beside} (median {share(hidden.layer_median)})"
+    return Statement(
+        f"{word} of its effect ({share(hidden.share)}, {hidden_method(hidden)}) lies outside its "
+        f"strongest 0.1 % of tokens{beside}.",
+        _weight(hidden.layer_quantile),
+        _is_unusual(hidden.layer_quantile),
     )
 
 
-def _of_senses(version: VersionView) -> str:
+def _of_senses(version: VersionView) -> Statement:
     assert version.evidence is not None
     found = version.evidence.polysemanticity
     if found is None or (found.score is None and not version.senses):
-        return "Too few contexts to tell senses apart."
-    score = "" if found.score is None else f" (heuristic score {fixed(found.score)})"
+        return Statement("Too few contexts to tell senses apart.")
+    score = ""
+    if found.score is not None:
+        beside = _against_layer(found.layer_quantile, "higher than", "lower than")
+        score = f" (heuristic score {fixed(found.score)}{f', {beside}' if beside else ''})"
+    weight, unusual = _weight(found.layer_quantile), _is_unusual(found.layer_quantile)
     if len(version.senses) < 2:
-        return f"Its strong contexts fall into no separate groups{score}."
+        spread = found.layer_quantile is not None and found.layer_quantile > _SPREAD
+        form = "are spread out, but in one group" if spread else "form one group"
+        return Statement(f"Its strong contexts {form}{score}.", weight, unusual)
     elsewhere = [sense for sense in version.senses if sense.band != "top"]
     where = ""
     if elsewhere:
         bands = in_order({sense.band for sense in elsewhere})
         named = " and ".join(map(band_title, bands))
         where = f", {_number(len(elsewhere))} of them most common at {named}"
-    return f"Its strong contexts fall into {_number(len(version.senses))} groups{score}{where}."
+    groups = f"Its strong contexts fall into {_number(len(version.senses))} groups{score}{where}."
+    return Statement(groups, weight, unusual)
 
 
-def _of_layer_norm(version: VersionView) -> list[str]:
-    """How far the LayerNorm lifts tokens with a low `mid`, against the top examples' `post`."""
+def _of_layer_norm(version: VersionView) -> list[Statement]:
+    """Tokens that are weak before the LayerNorm and strong after it, where there are such.
+
+    Strong is a `post` as high as a top example's, or among the highest 0.1 %.
+    """
     lifted, top = (
         [
             example.values["post"][example.focus]
@@ -121,12 +180,28 @@ def _of_layer_norm(version: VersionView) -> list[str]:
         return []
     highest = max(lifted)
     beaten = sum(post <= highest for post in top)
+    below = _share_below(version.sites["post"].histogram.counts, highest)
+    if not beaten and (below is None or below < _HIGH_POST):
+        return []
     reach = (
         f"as high as {beaten} of its {len(top)} top examples"
         if beaten
-        else f"below all its top examples (from {number(min(top))})"
+        else f"higher than {share(below)} of tokens"
     )
-    return [f"Its LayerNorm lifts tokens of low mid to a post of {number(highest)}, {reach}."]
+    return [
+        Statement(
+            "Some tokens that are below the median before its LayerNorm are strong after it: up to "
+            f"{number(highest)} at post, {reach}.",
+            0.95 if beaten else 0.85,
+        )
+    ]
+
+
+def _share_below(counts: tuple[int, ...], activation: float) -> float | None:
+    """The share of tokens in the bins below that of an activation."""
+    if len(counts) != N_BINS or not sum(counts):
+        return None
+    return sum(counts[: int(bin_index([activation])[0])]) / sum(counts)
 
 
 def _of_candidates(evidence: EvidenceView, other_act: str) -> str:

@@ -43,6 +43,9 @@ class Site:
     _hidden: OrderedDict[str, dict[tuple[Side, int], HiddenShares]] = field(
         default_factory=OrderedDict
     )
+    _scores: OrderedDict[str, dict[tuple[Side, int], tuple[float, ...]]] = field(
+        default_factory=OrderedDict
+    )
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def vocabulary(self, run_id: str) -> list[bytes]:
@@ -71,6 +74,20 @@ class Site:
                 self._hidden[run_id] = loaded
                 while len(self._hidden) > _RUNS_KEPT:
                     self._hidden.popitem(last=False)
+        return loaded
+
+    def polysemanticity_scores(self, run_id: str) -> dict[tuple[Side, int], tuple[float, ...]]:
+        """(side, layer) → the layer's scores, ascending; kept in memory once they are published."""
+        with self._lock:
+            kept = self._scores.get(run_id)
+        if kept is not None:
+            return kept
+        loaded = distributions.polysemanticity_scores(self.engine, run_id)
+        if loaded:
+            with self._lock:
+                self._scores[run_id] = loaded
+                while len(self._scores) > _RUNS_KEPT:
+                    self._scores.popitem(last=False)
         return loaded
 
 

@@ -46,3 +46,26 @@ def hidden_shares(engine: Engine, run_id: str) -> dict[tuple[Side, int], HiddenS
         place: HiddenShares(tuple(sorted(shares)), estimates.get(place, 0))
         for place, shares in exact.items()
     }
+
+
+def polysemanticity_scores(
+    engine: Engine, run_id: str
+) -> dict[tuple[Side, int], tuple[float, ...]]:
+    """(side, layer) → its versions' polysemanticity scores, ascending, without undefined ones.
+
+    Empty while the evidence is unpublished; `RunNotFound` for an unknown run.
+    """
+    version = tables_evidence.neuron_evidence.c
+    with reading(engine) as connection:
+        run = runs.published(connection, run_id)
+        if not stages.is_published(connection, run.key, stages.EVIDENCE):
+            return {}
+        found = connection.execute(
+            select(version.side, version.layer, version.polysemanticity).where(
+                version.run_key == run.key, version.polysemanticity.is_not(None)
+            )
+        ).all()
+    scores: dict[tuple[Side, int], list[float]] = {}
+    for side, layer, score in found:
+        scores.setdefault((side, layer), []).append(score)
+    return {place: tuple(sorted(of_layer)) for place, of_layer in scores.items()}

@@ -175,6 +175,7 @@ def _version(
             view.toggled(record.side, sense.rank).address(run, *place, pinned) for sense in senses
         ],
         of_layer=site.hidden_shares(run.id).get((record.side, record.layer)),
+        scores_of_layer=site.polysemanticity_scores(run.id).get((record.side, record.layer), ()),
         pinned=pinned,
     )
 

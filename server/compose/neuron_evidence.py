@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from statistics import median
 
@@ -46,13 +47,17 @@ def evidence_view(
     examples: Sequence[ExampleView],
     vocabulary: list[bytes],
     of_layer: HiddenShares | None,
+    scores_of_layer: Sequence[float],
     pinned: bool,
 ) -> EvidenceView:
-    """All evidence of one version; `examples` are the version's, of which the top ones count."""
+    """All evidence of one version; `examples` are the version's, of which the top ones count.
+
+    `of_layer` and `scores_of_layer` (ascending) are what its layer's other versions have.
+    """
     top = [example.activation for example in examples if example.band == "top"]
     slug, run_id = run.pair.slug, run.id if pinned else None
     return EvidenceView(
-        polysemanticity=_polysemanticity(evidence.meaning),
+        polysemanticity=_polysemanticity(evidence.meaning, scores_of_layer),
         hidden=_hidden(record, evidence.hidden, evidence.check, min(top, default=None), of_layer),
         joint_density=_joint_density(evidence.joint),
         candidates=tuple(_candidate(slug, one, run_id) for one in evidence.candidates),
@@ -153,6 +158,7 @@ def _hidden(
         lowest_top_quantile=quantile,
         lowest_top_share=below,
         layer_median=median(exact) if exact else None,
+        layer_quantile=layer_quantile(hidden.share, exact),
         check=None
         if check is None
         else EstimateCheckView(
@@ -179,7 +185,22 @@ def _at_lowest_top(
     return quantile, below if below is None or math.isfinite(below) else None
 
 
-def _polysemanticity(meaning: PolysemanticityRecord | None) -> PolysemanticityView | None:
+def layer_quantile(value: float | None, of_layer: Sequence[float]) -> float | None:
+    """The part of a layer's other versions that lie lower; those that are equal count half.
+
+    `of_layer` ascends and holds the value itself; None where it does not, or holds nothing else.
+    """
+    if value is None or not math.isfinite(value) or len(of_layer) < 2:
+        return None
+    lower, not_higher = bisect_left(of_layer, value), bisect_right(of_layer, value)
+    if lower == not_higher:
+        return None
+    return (lower + (not_higher - lower - 1) / 2) / (len(of_layer) - 1)
+
+
+def _polysemanticity(
+    meaning: PolysemanticityRecord | None, scores_of_layer: Sequence[float]
+) -> PolysemanticityView | None:
     if meaning is None:
         return None
     bands = {band: finite(score) for band, score in meaning.bands.items()}
@@ -191,6 +212,8 @@ def _polysemanticity(meaning: PolysemanticityRecord | None) -> PolysemanticityVi
         token_entropy=finite(meaning.token_entropy),
         token_variance_explained=finite(meaning.token_variance_explained),
         max_token_share=finite(meaning.max_token_share),
+        layer_median=median(scores_of_layer) if scores_of_layer else None,
+        layer_quantile=layer_quantile(meaning.score, scores_of_layer),
     )
 
 

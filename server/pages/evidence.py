@@ -50,6 +50,8 @@ class HiddenView:
     effect in bin i of the display site's histogram. `lowest_top_quantile` is that of the lowest
     top example shown and `lowest_top_share` the share of the effect in the bins below its own.
     `layer_median` is of the layer's exact shares, None for an estimate, which is of another kind.
+    `layer_quantile` is the part of its layer's other versions whose exact share is lower (equal
+    ones count half), None likewise.
     """
 
     share: float | None
@@ -64,12 +66,17 @@ class HiddenView:
     lowest_top_quantile: float | None
     lowest_top_share: float | None
     layer_median: float | None
+    layer_quantile: float | None
     check: EstimateCheckView | None
 
 
 @dataclass(frozen=True)
 class PolysemanticityView:
-    """A heuristic. `score` is the largest of `bands` and `band` the one that has it."""
+    """A heuristic. `score` is the largest of `bands` and `band` the one that has it.
+
+    `layer_median` is of the layer's scores, `layer_quantile` the part of its layer's other versions
+    whose score is lower (equal ones count half).
+    """
 
     score: float | None
     bands: dict[str, float | None]
@@ -77,6 +84,8 @@ class PolysemanticityView:
     token_entropy: float | None
     token_variance_explained: float | None
     max_token_share: float | None
+    layer_median: float | None
+    layer_quantile: float | None
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from server.compose.neuron import View, neuron_page
-from server.compose.neuron_evidence import hidden_comparison
+from server.compose.neuron_evidence import hidden_comparison, layer_quantile
 from server.neuron_words import compared, hidden_method, responds, unshown
 from server.pages.evidence import HiddenView
 from server.pages.neuron import NeuronPage, Versions, VersionView
+from store.histogram_edges import N_BINS, bin_index
 from tests.server.conftest import Served
 
 
@@ -111,12 +112,86 @@ def test_what_is_undefined_is_not_compared(page: NeuronPage) -> None:
 def test_the_word_for_a_share_goes_with_its_number(
     page: NeuronPage, share: float, word: str
 ) -> None:
-    said = unshown(with_hidden(left_of(page), share=share, layer_median=0.4), "GeLU")[0]
+    changed = with_hidden(left_of(page), share=share, layer_median=0.4, layer_quantile=0.5)
+    said = of_effect(changed)
     assert said.startswith(f"{word} of its effect ({100 * share:.3g}")
-    assert "exact; its layer’s median: 40.0 %) lies outside its strongest 0.1 % of tokens." in said
-    changes = {"method": "estimate", "error": 0.091, "layer_median": None}
-    estimated = with_hidden(left_of(page), share=share, **changes)
-    assert "estimate ± 9.1 points" in unshown(estimated, "GeLU")[0]
+    assert said.endswith(
+        "exact) lies outside its strongest 0.1 % of tokens: as usual in its layer (median 40.0 %)."
+    )
+    changes = {"method": "estimate", "error": 0.091, "layer_median": None, "layer_quantile": None}
+    estimated = of_effect(with_hidden(left_of(page), share=share, **changes))
+    assert "estimate ± 9.1 points" in estimated
+    assert "layer" not in estimated
+
+
+def of_effect(version: VersionView) -> str:
+    return next(one.text for one in unshown(version, "GeLU") if "of its effect" in one.text)
+
+
+def texts(version: VersionView) -> str:
+    return " ".join(one.text for one in unshown(version, "GeLU"))
+
+
+def with_score(version: VersionView, **changes: Any) -> VersionView:
+    assert version.evidence is not None
+    assert version.evidence.polysemanticity is not None
+    found = replace(version.evidence.polysemanticity, **changes)
+    return replace(version, evidence=replace(version.evidence, polysemanticity=found))
+
+
+@pytest.mark.parametrize(
+    ("quantile", "words", "unusual"),
+    [
+        (1.0, "more than in any other of its layer", True),
+        (0.967, "more than in 96 % of its layer", True),
+        (0.9, "as usual in its layer", False),
+        (0.1, "as usual in its layer", False),
+        (0.034, "less than in 96 % of its layer", True),
+        (0.0, "less than in any other of its layer", True),
+    ],
+)
+def test_only_what_is_unusual_in_its_layer_stands_out(
+    page: NeuronPage, quantile: float, words: str, unusual: bool
+) -> None:
+    version = with_score(
+        with_hidden(left_of(page), share=0.7, layer_median=0.4, layer_quantile=quantile),
+        score=0.5,
+        layer_quantile=0.5,
+    )
+    said = next(one for one in unshown(version, "GeLU") if "of its effect" in one.text)
+    assert words in said.text
+    assert said.unusual is unusual
+
+
+def test_the_most_unusual_comes_first(page: NeuronPage) -> None:
+    def first(share_at: float, score_at: float) -> str:
+        version = with_hidden(left_of(page), share=0.7, layer_quantile=share_at)
+        return unshown(with_score(version, score=0.7, layer_quantile=score_at), "GeLU")[0].text
+
+    assert "of its effect" in first(0.97, 0.95)
+    assert "strong contexts" in first(0.95, 0.97)
+    assert "strong contexts" in first(0.95, 0.01)
+    assert "of its effect" in first(0.6, 0.8), "neither is unusual"
+
+
+def test_the_words_for_a_score_agree_with_the_senses_shown(page: NeuronPage) -> None:
+    one_sense = replace(left_of(page), senses=left_of(page).senses[:1])
+    high = texts(with_score(one_sense, score=0.84, layer_quantile=0.88))
+    assert "are spread out, but in one group (heuristic score 0.84, as usual in its layer)" in high
+    low = texts(with_score(one_sense, score=0.4, layer_quantile=0.05))
+    assert "form one group (heuristic score 0.40, lower than 95 % of its layer)" in low
+    assert "form one group (heuristic score 0.40)." in texts(
+        with_score(one_sense, score=0.4, layer_quantile=None)
+    )
+
+
+def test_a_place_in_the_layer_counts_the_others() -> None:
+    assert layer_quantile(0.3, (0.1, 0.2, 0.3, 0.4, 0.5)) == 0.5
+    assert layer_quantile(0.5, (0.1, 0.5)) == 1.0
+    assert layer_quantile(0.1, (0.1, 0.1, 0.1)) == 0.5
+    assert layer_quantile(0.3, (0.3,)) is None
+    assert layer_quantile(None, (0.1, 0.2)) is None
+    assert layer_quantile(0.3, (0.1, 0.2)) is None, "not of this layer"
 
 
 def test_an_unmeasured_error_is_said() -> None:
@@ -133,6 +208,7 @@ def test_an_unmeasured_error_is_said() -> None:
         lowest_top_quantile=None,
         lowest_top_share=None,
         layer_median=None,
+        layer_quantile=None,
         check=None,
     )
     assert hidden_method(hidden) == "estimate, its error not measured"
@@ -142,7 +218,7 @@ def test_an_unmeasured_error_is_said() -> None:
 def test_senses_candidates_and_counterexamples_are_counted(page: NeuronPage) -> None:
     version = left_of(page)
     assert version.evidence is not None
-    said = " ".join(unshown(version, "GeLU"))
+    said = texts(version)
     assert (
         "It takes part in three candidate invisible features (two of its own model and one of"
         in said
@@ -159,20 +235,27 @@ def test_senses_candidates_and_counterexamples_are_counted(page: NeuronPage) -> 
             search=replace(version.evidence.search, searched=False),
         ),
     )
-    said = " ".join(unshown(bare, "GeLU"))
-    assert "fall into no separate groups" in said
+    said = texts(bare)
+    assert "in one group" in said or "form one group" in said
     assert "no candidate invisible feature that was found" in said
     assert "none in the corpus; none was searched for by changing tokens" in said
     two = [
         replace(version.senses[0], rank=n, band=band) for n, band in enumerate(("top", "max25-50"))
     ]
-    said = " ".join(unshown(replace(version, senses=tuple(two)), "GeLU"))
+    said = texts(replace(version, senses=tuple(two)))
     assert "fall into two groups" in said
     assert "one of them most common at 25–50 % of max" in said
 
 
-def test_what_the_layer_norm_lifts_is_measured_against_the_top(page: NeuronPage) -> None:
+def test_what_the_layer_norm_lifts_is_said_where_it_matters(page: NeuronPage) -> None:
     version = left_of(page)
+    post = version.sites["post"]
+    counts = [0] * N_BINS
+    counts[int(bin_index([0.5])[0])] = 9_990
+    counts[int(bin_index([1.5])[0])] = 10
+    sites = version.sites | {
+        "post": replace(post, histogram=replace(post.histogram, counts=tuple(counts)))
+    }
 
     def lifted_to(post: float) -> str:
         examples = tuple(
@@ -181,14 +264,15 @@ def test_what_the_layer_norm_lifts_is_measured_against_the_top(page: NeuronPage)
             else replace(one, values=one.values | {"post": (2.0,) * len(one.tokens)})
             for one in version.examples
         )
-        return " ".join(unshown(replace(version, examples=examples), "GeLU"))
+        return texts(replace(version, examples=examples, sites=sites))
 
     n_top = sum(one.band == "top" for one in version.examples)
-    assert "to a post of 1.00, below all its top examples (from 2.00)." in lifted_to(1.0)
-    assert f"to a post of 3.00, as high as {n_top} of its {n_top} top examples." in lifted_to(3.0)
+    assert "LayerNorm" not in lifted_to(0.5)
+    assert "strong after it: up to 1.00 at post, higher than 99.9 % of tokens." in lifted_to(1.0)
+    assert f"up to 3.00 at post, as high as {n_top} of its {n_top} top examples." in lifted_to(3.0)
     right = page.versions.right
     assert right is not None
-    assert "LayerNorm" not in " ".join(unshown(right, "SoLU"))
+    assert "LayerNorm" not in texts(right)
 
 
 def test_without_evidence_nothing_is_said_of_it(page: NeuronPage) -> None:
