@@ -1,8 +1,8 @@
 """Text on a picture: the one typeface that Pillow brings, with a mark for what it does not have.
 
-The typeface (Aileron, in the public domain) has the letters of English only. Every other character is drawn
-as an empty box of half an em, newlines and tabs as arrows: the same on every machine, whatever
-typefaces it has.
+The typeface (Aileron, in the public domain) has the letters of English only. Every other character
+is drawn as an empty box of half an em, newlines and tabs as arrows: the same on every machine,
+whatever typefaces it has.
 """
 
 from __future__ import annotations

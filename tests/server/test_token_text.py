@@ -139,7 +139,9 @@ def test_a_span_a_token_with_both_versions() -> None:
 
 
 def test_values_are_short_and_exact_to_a_hundredth_of_the_largest() -> None:
-    found = value_attributes({"pre": [0.123456, -2.5, 1e-9, 0.0123]}, {"post": [0.0, 0.0, 0.0, 0.0]})
+    found = value_attributes(
+        {"pre": [0.123456, -2.5, 1e-9, 0.0123]}, {"post": [0.0, 0.0, 0.0, 0.0]}
+    )
     assert found == ' data-pre="0.01 12 -250 0 1" data-other-post="1 0 0 0 0"'
     values = np.random.default_rng(0).standard_t(2, 64)
     step, *steps = map(float, value_attributes({"mid": values.tolist()})[11:-1].split())
