@@ -14,7 +14,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
+from store.records import RunRecord
+
 Value = TypeVar("Value")
+
+
+def state_of(run: RunRecord) -> Hashable:
+    """What a run's pages are made of: the same for ever, also if it was removed and made again."""
+    return run.id, run.stages, str(run.published_at)
 
 
 class Kept:

@@ -61,8 +61,13 @@ def page(
     **context: Any,
 ) -> HTMLResponse:
     """The page object drawn by a template; without `headers` it is asked for anew each time."""
-    html = site_of(request).templates.get_template(template).render(page=page_object, **context)
+    html = drawn(request, template, page_object, **context)
     return HTMLResponse(html, status, dict(headers or {"Cache-Control": FRESH}))
+
+
+def drawn(request: Request, template: str, page_object: object, **context: Any) -> str:
+    """The page object drawn by a template."""
+    return site_of(request).templates.get_template(template).render(page=page_object, **context)
 
 
 def is_pinned(request: Request, run: RunRecord) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, insert, select
+from sqlalchemy import Connection, Engine, Select, and_, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from store import rows, rows_candidates, runs, stages, tables, tables_evidence
 from store.bulk import ChunkedLoad
-from store.engine import writing
+from store.engine import reading, writing
 from store.errors import AlreadyPublished, RunNotFound, StoreError
 from store.evidence_records import CounterexampleRecord, SubstitutionSearchRecord
 from store.records import DocumentRecord, WindowRecord
@@ -54,6 +56,21 @@ def publish_search(
     if known:
         raise AlreadyPublished(runs.get_run(engine, run_id), f"The search for {name}")
     return stored
+
+
+def count(engine: Engine, run_id: str) -> int:
+    """How many versions of a run were searched for: it grows, and nothing else of a search
+    changes. `RunNotFound` for an unknown run."""
+    with reading(engine) as connection:
+        key = runs.published(connection, run_id).key
+        return connection.scalar(_counted(), {"run_key": key}) or 0
+
+
+@cache
+def _counted() -> Select[Any]:
+    search = tables_evidence.substitution_search
+    of_run = search.c.run_key == bindparam("run_key")
+    return select(func.count()).select_from(search).where(of_run)
 
 
 def _is_published(connection: Connection, key: int, record: SubstitutionSearchRecord) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from server.compose.explorer_columns import definition_of
 from server.filters import Selection
+from server.kept import state_of
 from server.pages.explorer import FacetView
 from server.pages.fields import Link
 from server.site import Site
@@ -197,7 +198,7 @@ class _Counts:
             return facets.counts(self._site.engine, run.id, selection.rows, filters, bands)
 
         asked = tuple(sorted(filters.items()))
-        key: Hashable = ("facets", run.id, run.stages, selection.rows, asked, bands)
+        key: Hashable = ("facets", state_of(run), selection.rows, asked, bands)
         if any(selection.columns[one.key].verdicts for one in selection.filters):
             key = object()  # labels change: nothing finds it again
         return self._site.kept.get(key, count, lambda found: 400 + 40 * len(found.layers))

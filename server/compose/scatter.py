@@ -13,6 +13,7 @@ from server.compose.pair_links import version_names
 from server.definitions import DEFINITIONS
 from server.errors import BadParameter
 from server.filters import Plot, Selection
+from server.kept import state_of
 from server.pages.scatter import AxisView, PointsView, ScatterPage
 from server.site import Site
 from store import points as point_store
@@ -85,7 +86,7 @@ def points_of(site: Site, run: RunRecord, selection: Selection, plot: Plot) -> P
     asked = {plot.x, plot.y, *(one.key for one in selection.filters)}
     if any(selection.columns[key].verdicts for key in asked):
         return load()
-    key = ("points", run.id, run.stages, selection.rows, tuple(filters.items()), plot.x, plot.y)
+    key = ("points", state_of(run), selection.rows, tuple(filters.items()), plot.x, plot.y)
     return site.kept.get(key, load, lambda found: found.size_bytes)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import HTMLResponse
+from pydantic import TypeAdapter
 
 from server import respond
 from server.compose.neuron import View, neuron_page
 from server.compose.selection import check_neuron, shown_run
+from server.kept_pages import Made, answer
 from server.pages.evidence import SideName, SiteName
 from server.pages.neuron import NeuronPage
 from server.public_address import base_address
@@ -24,6 +26,9 @@ from server.routes.parameters import (
     TheSite,
 )
 from server.site import Site
+from store import searches
+
+_JSON = TypeAdapter(NeuronPage)
 
 router = APIRouter(responses={**NOT_FOUND, **BAD_PARAMETER, **UNAVAILABLE})
 
@@ -46,10 +51,13 @@ ShownSense = Annotated[
 ]
 
 
-@router.get("/{pair}/{layer:int}/{neuron:int}.json", summary="The side by side")
+@router.get(
+    "/{pair}/{layer:int}/{neuron:int}.json",
+    response_model=NeuronPage,
+    summary="The side by side",
+)
 def neuron_json(
     request: Request,
-    response: Response,
     site: TheSite,
     pair: Pair,
     layer: Layer,
@@ -59,15 +67,17 @@ def neuron_json(
     shown_site: Annotated[ShownSite, Query(alias="site")] = None,
     shown_sense: ShownSense = None,
     run: RunName = None,
-) -> NeuronPage:
+) -> Response:
     """Both versions with statistics, examples over the whole range, partners and logit effects.
 
     With `run` the answer is always the same and may be cached; labels are asked for separately.
     """
     view = View(pairing, anchor, shown_site, shown_sense)
-    page, headers = make(request, site, pair, layer, neuron, view, run)
-    response.headers.update(headers)
-    return page
+
+    def made(page: NeuronPage) -> bytes:
+        return _JSON.dump_json(page)
+
+    return _kept(request, site, pair, (layer, neuron), view, run, made, "application/json")
 
 
 @router.get("/{pair}/{layer:int}/{neuron:int}", include_in_schema=False)
@@ -82,10 +92,36 @@ def neuron_html(
     shown_site: Annotated[ShownSite, Query(alias="site")] = None,
     shown_sense: ShownSense = None,
     run: RunName = None,
-) -> HTMLResponse:
+) -> Response:
     view = View(pairing, anchor, shown_site, shown_sense)
-    page, headers = make(request, site, pair, layer, neuron, view, run)
-    return respond.page(request, "neuron.html", page, headers)
+
+    def made(page: NeuronPage) -> bytes:
+        return respond.drawn(request, "neuron.html", page).encode()
+
+    return _kept(request, site, pair, (layer, neuron), view, run, made, "text/html")
+
+
+def _kept(
+    request: Request,
+    site: Site,
+    pair: str,
+    place: tuple[int, int],
+    view: View,
+    run: str | None,
+    body: Callable[[NeuronPage], bytes],
+    media_type: str,
+) -> Response:
+    """The page from memory, or made: a search for substitutions that was published since, which
+    may be of this neuron, has it made anew."""
+    shown = shown_run(site, pair, run)
+    check_neuron(shown, *place)
+    pinned, base = respond.is_pinned(request, shown), base_address(request)
+
+    def make() -> Made:
+        page = neuron_page(site, shown, *place, view, pinned, base)
+        return Made(body(page), media_type, (base, *later_states(page)))
+
+    return answer(request, shown, (base, searches.count(site.engine, shown.id)), make)
 
 
 def make(
