@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup, escape
 
 from server.figures.axes import ActivationAxis, short_number
+from server.figures.histogram import TOP_WORDS
 from server.number_text import share as share_text
 
 PLOT_TOP = 16
@@ -69,18 +70,18 @@ def effect_histogram(
             f"{short_number(value)}</text>"
         )
     parts.append("</g>")
-    if lowest_top is not None:
-        x = axis.percent(lowest_top)
-        parts.append(
-            f'<rect class="shown" x="{x:.2f}%" y="{PLOT_TOP}" width="{100 - x:.2f}%" '
-            f'height="{PLOT_HEIGHT}"/>'
-        )
     if shares:
         parts.append(
             f'<svg y="{PLOT_TOP}" width="100%" height="{PLOT_HEIGHT}" '
             f'viewBox="0 0 {axis.right - axis.left:g} 100" preserveAspectRatio="none">'
             f'<path class="effect" vector-effect="non-scaling-stroke" '
             f'd="{_steps(axis, shares, highest)}"/></svg>'
+        )
+    if lowest_top is not None:
+        x = axis.percent(lowest_top)
+        parts.append(
+            f'<g class="top-shown"><title>right of it: {TOP_WORDS}</title>'
+            f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="{PLOT_TOP}" y2="{floor}"/></g>'
         )
     if headline is not None:
         parts += _divide(axis, headline, share_below, floor)
@@ -96,16 +97,19 @@ def _divide(
     parts = [f'<line class="headline" x1="{x:.2f}%" x2="{x:.2f}%" y1="2" y2="{floor}"/>']
     if share_below is None:
         return parts
-    wide = x > 32
+    below, above = share_text(share_below), share_text(1 - share_below)
     parts.append('<g class="scale-text">')
-    if wide:
+    if 35 < x < 76:
         parts.append(
             f'<text class="value" x="{x:.2f}%" dx="-5" y="11" text-anchor="end">'
-            f"{share_text(share_below)} ‹ 99.9 %</text>"
+            f"{below} below 99.9 %</text>"
+            f'<text class="value" x="{x:.2f}%" dx="5" y="11">{above} above</text>'
         )
-    if x < 88:
+    else:
+        near, dx = ("end", -5) if x >= 76 else ("start", 5)
         parts.append(
-            f'<text class="value" x="{x:.2f}%" dx="5" y="11">› {share_text(1 - share_below)}</text>'
+            f'<text class="value" x="{x:.2f}%" dx="{dx}" y="11" text-anchor="{near}">'
+            f"{below} below 99.9 %, {above} above</text>"
         )
     parts.append("</g>")
     return parts

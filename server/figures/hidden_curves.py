@@ -12,14 +12,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 from markupsafe import Markup, escape
 
 from server.number_text import share as share_text
 
-HEIGHT = 224
-_TOP, _FLOOR = 30, 182
+HEIGHT = 236
+_TOP, _FLOOR = 42, 194
 _LEFT, _RIGHT = 9.0, 97.0
 _END = 5.0
 """−log₁₀(1 − q) of the axis's end: one token in 100,000. What is rarer stands there."""
@@ -161,9 +161,9 @@ def _line(curve: HiddenCurve) -> list[str]:
 
 
 def _headlines(curves: Sequence[HiddenCurve]) -> list[str]:
-    """The quantile 99.9 % with each version's share, its interval and its name, apart enough."""
+    """The quantile 99.9 % with each version's share, its interval and, above the plot, its name."""
     x = _x(HEADLINE)
-    parts = [f'<line class="headline" x1="{x:.2f}%" x2="{x:.2f}%" y1="{_TOP - 6}" y2="{_FLOOR}"/>']
+    parts = [f'<line class="headline" x1="{x:.2f}%" x2="{x:.2f}%" y1="{_TOP - 22}" y2="{_FLOOR}"/>']
     known = [curve for curve in curves if curve.headline is not None]
     for curve in known:
         share = curve.headline or 0.0
@@ -175,27 +175,11 @@ def _headlines(curves: Sequence[HiddenCurve]) -> list[str]:
                 f'y1="{low:.1f}" y2="{high:.1f}"/>'
             )
         parts.append(f'<circle class="point" cx="{x:.2f}%" cy="{_y(share):.1f}" r="4"/></g>')
-    for curve, y in zip(known, _apart([_y(curve.headline or 0.0) for curve in known]), strict=True):
+    for curve in known:
+        left = len(known) == 1 or curve.side == "left"
         parts.append(
-            f'<g class="{escape(curve.side)}">'
-            f'<text class="value" x="{x:.2f}%" dx="-9" y="{y:.1f}" text-anchor="end">'
+            f'<g class="{escape(curve.side)}"><text class="value" x="{x:.2f}%" '
+            f'dx="{-6 if left else 6}" y="{_TOP - 12}" text-anchor="{"end" if left else "start"}">'
             f"{escape(curve.name)} {share_text(curve.headline)}</text></g>"
         )
     return parts
-
-
-def _apart(places: list[float], least: float = 14.0) -> list[float]:
-    """Baselines of labels beside these heights, at least `least` pixels from each other."""
-    order = sorted(range(len(places)), key=lambda n: places[n])
-    found = [place + 4 for place in places]
-    for above, below in pairwise(order):
-        overlap = least - (found[below] - found[above])
-        if overlap > 0:
-            found[above] -= overlap / 2
-            found[below] += overlap / 2
-    highest, lowest = _TOP + 2.0, _FLOOR - 4.0
-    if found and min(found) < highest:
-        found = [place + highest - min(found) for place in found]
-    if found and max(found) > lowest:
-        found = [place + lowest - max(found) for place in found]
-    return found

@@ -21,11 +21,14 @@ from server.figures.axes import (
     short_number,
 )
 
-PLOT_TOP = 18
+PLOT_TOP = 44
 PLOT_HEIGHT = 112
-HEIGHT = 164
-_LABEL_WIDTH = 9.0
-"""Least distance between two markers' labels, in percent: 30 of the narrowest 340 pixels."""
+HEIGHT = 190
+_NARROWEST = 340
+"""The narrowest width, in pixels, at which labels that stand in percent must not touch."""
+_LETTER = 6.0
+"""Width of a letter of a label, in pixels."""
+TOP_WORDS = "all that the top examples show"
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,6 @@ def histogram(
         f"<desc>{escape(_description(display, markers, lowest_top, n_top))}</desc>",
         *_grid(axis, counts_axis),
     ]
-    if lowest_top is not None:
-        parts += _shown_part(axis, lowest_top, n_top)
     width = axis.right - axis.left
     parts.append(
         f'<svg y="{PLOT_TOP}" width="100%" height="{PLOT_HEIGHT}" '
@@ -95,6 +96,8 @@ def histogram(
     parts.append("</svg>")
     parts += _count_names(counts_axis)
     parts += _markers(axis, markers, lowest_top)
+    if lowest_top is not None:
+        parts += _bracket(axis, lowest_top, highest_percent(axis, display.counts), n_top)
     parts.append(
         f'<text class="name" x="50%" y="{HEIGHT - 3}" text-anchor="middle">'
         f"activation at {escape(display.hook_point)} (symmetric log)</text></svg>"
@@ -125,8 +128,7 @@ def _grid(axis: ActivationAxis, counts_axis: CountAxis) -> list[str]:
     for count in counts_axis.ticks():
         y = floor - PLOT_HEIGHT * counts_axis.height(count)
         parts.append(f'<line x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>')
-    parts.append(f'<text class="name" x="0" y="{PLOT_TOP - 8}">')
-    parts.append("tokens (log)</text>")
+    parts.append('<text class="name" x="0" y="10">tokens (log)</text>')
     parts.append(f'<line class="floor" x1="0" x2="100%" y1="{floor}" y2="{floor}"/>')
     for value in axis.ticks():
         x = axis.percent(value)
@@ -154,13 +156,31 @@ def _count_names(counts_axis: CountAxis) -> list[str]:
     ]
 
 
-def _shown_part(axis: ActivationAxis, lowest_top: float, n_top: int) -> list[str]:
+def highest_percent(axis: ActivationAxis, counts: Sequence[int] | Counts) -> float:
+    """The right edge of the last cell that holds a token, in percent of the axis."""
+    occupied = [n for n, count in enumerate(axis.rebin(counts).tolist()) if count]
+    return 100 * axis.edges()[(occupied[-1] if occupied else -2) + 1] / (axis.right - axis.left)
+
+
+def _bracket(axis: ActivationAxis, lowest_top: float, end: float, n_top: int) -> list[str]:
+    """What the top examples show, as a bracket above the plot and a line down from its left end."""
     x = axis.percent(lowest_top)
+    end = max(end, x)
+    room = _width(TOP_WORDS) + _width("tokens (log)")
+    at, anchor = (end, "end") if end >= room else (min(x, 100 - _width(TOP_WORDS)), "start")
+    floor = PLOT_TOP + PLOT_HEIGHT
     return [
-        f'<rect class="shown" x="{x:.2f}%" y="{PLOT_TOP}" width="{100 - x:.2f}%" '
-        f'height="{PLOT_HEIGHT}"><title>the {n_top} top examples: {lowest_top:.3g} and above'
-        "</title></rect>"
+        f'<g class="top-shown"><title>the {n_top} top examples: {lowest_top:.3g} and above</title>',
+        f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="15" y2="{floor}"/>',
+        f'<line class="span" x1="{x:.2f}%" x2="{end:.2f}%" y1="15" y2="15"/>',
+        f'<line x1="{end:.2f}%" x2="{end:.2f}%" y1="15" y2="20"/>',
+        f'<text x="{at:.2f}%" y="10" text-anchor="{anchor}">{TOP_WORDS}</text></g>',
     ]
+
+
+def _width(text: str) -> float:
+    """Room for a label in percent of the narrowest figure."""
+    return 100 * (_LETTER * len(text) + 4) / _NARROWEST
 
 
 def _steps(axis: ActivationAxis, counts_axis: CountAxis, counts: Sequence[int] | Counts) -> str:
@@ -180,24 +200,53 @@ def _steps(axis: ActivationAxis, counts_axis: CountAxis, counts: Sequence[int] |
 def _markers(
     axis: ActivationAxis, markers: Sequence[Marker], lowest_top: float | None
 ) -> list[str]:
-    """A line at each band's edge; labels from the right, left out where they would touch."""
+    """A line at each band's edge, each with its label; labels are moved apart, with a leader."""
     floor = PLOT_TOP + PLOT_HEIGHT
-    parts = ['<g class="markers">']
-    taken: list[float] = []
+    ordered = sorted(markers, key=lambda marker: marker.activation)
+    places = [axis.percent(marker.activation) for marker in ordered]
+    widths = [_width(marker.name) for marker in ordered]
+    end = 100.0
     if lowest_top is not None:
         x = axis.percent(lowest_top)
-        anchor = "end" if x > 92 else "middle"
-        parts.append(f'<line class="lowest" x1="{x:.2f}%" x2="{x:.2f}%" y1="13" y2="{floor}"/>')
-        parts.append(f'<text class="lowest" x="{x:.2f}%" y="10" text-anchor="{anchor}">top</text>')
-        taken.append(x)
-    for marker in sorted(markers, key=lambda marker: -marker.activation):
-        x = axis.percent(marker.activation)
-        parts.append(f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="13" y2="{floor}"/>')
-        if all(abs(x - other) >= _LABEL_WIDTH for other in taken) and x > 22:
-            parts.append(
-                f'<text x="{x:.2f}%" y="10" text-anchor="{"end" if x > 93 else "middle"}">'
-                f"{escape(marker.name)}</text>"
-            )
-            taken.append(x)
+        if x - 0.5 >= max([sum(widths), *places]):
+            end = x - 0.5
+    parts = ['<g class="markers">']
+    for marker, x, at in zip(ordered, places, spread(places, widths, end), strict=True):
+        parts.append(
+            f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="{PLOT_TOP - 4}" y2="{floor}"/>'
+            f'<line class="leader" x1="{at:.2f}%" x2="{x:.2f}%" y1="33" y2="{PLOT_TOP - 4}"/>'
+            f'<text x="{at:.2f}%" y="30" text-anchor="middle">{escape(marker.name)}</text>'
+        )
     parts.append("</g>")
     return parts
+
+
+def spread(places: Sequence[float], widths: Sequence[float], end: float) -> list[float]:
+    """Centres near these ascending places, in 0 … `end`, of labels that do not touch.
+
+    Labels that would touch are set side by side around the middle of their own places.
+    """
+    groups: list[tuple[list[float], list[float], float]] = []
+    for place, width in zip(places, widths, strict=True):
+        groups.append(([place], [width], _start([place], [width], end)))
+        while len(groups) > 1:
+            (before, b_widths, start), (after, a_widths, next_start) = groups[-2:]
+            if start + sum(b_widths) <= next_start:
+                break
+            joined, all_widths = before + after, b_widths + a_widths
+            groups[-2:] = [(joined, all_widths, _start(joined, all_widths, end))]
+    centres = []
+    for _, group_widths, start in groups:
+        for width in group_widths:
+            centres.append(start + width / 2)
+            start += width
+    return centres
+
+
+def _start(places: Sequence[float], widths: Sequence[float], end: float) -> float:
+    """The left end of labels side by side, as near to their places as 0 … `end` allows."""
+    offsets = [sum(widths[:n]) + widths[n] / 2 for n in range(len(widths))]
+    wanted = sum(place - offset for place, offset in zip(places, offsets, strict=True)) / len(
+        places
+    )
+    return max(min(wanted, end - sum(widths)), 0.0)

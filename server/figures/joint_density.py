@@ -82,14 +82,19 @@ def joint_density(
     median: float | None,
     lifted: Sequence[Lifted] = (),
 ) -> Markup:
-    """The figure of one version; `median` is that of `mid`, left of which `lifted` is drawn."""
+    """The figure of one version; `median` is that of `mid`, left of which `lifted` is drawn.
+
+    It is a group and no image, for it holds links: an image has no parts to be reached.
+    """
     across = bin_axis(mid_edges, [sum(row) for row in counts])
     down = bin_axis(post_edges, [sum(column) for column in zip(*counts, strict=True)])
     total = sum(map(sum, counts))
+    title = f"{name}: activation before (mid) and after (post) the LayerNorm"
     parts = [
-        f'<svg class="figure joint-density {escape(side)}" role="img" width="100%" '
+        f'<svg class="figure joint-density {escape(side)}" role="group" '
+        f'aria-label="{escape(title)}" width="100%" '
         f'height="{HEIGHT}" xmlns="http://www.w3.org/2000/svg">',
-        f"<title>{escape(name)}: activation before (mid) and after (post) the LayerNorm</title>",
+        f"<title>{escape(title)}</title>",
         f"<desc>{total:,} tokens, counted by both values on symmetric-log axes. "
         f"{len(lifted)} lifted examples are ringed.</desc>",
         f'<svg x="{_LEFT}%" y="{_TOP}" width="{_RIGHT - _LEFT}%" height="{_FLOOR - _TOP}" '

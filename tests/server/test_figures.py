@@ -10,7 +10,7 @@ import pytest
 
 from server.figures.axes import CountAxis, activation_axis, short_count, short_number
 from server.figures.correspondence import correspondence
-from server.figures.histogram import Curve, Marker, histogram, shared_axes
+from server.figures.histogram import Curve, Marker, histogram, shared_axes, spread
 from store.histogram_edges import N_BINS, bin_index
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -102,25 +102,65 @@ def test_a_histogram_says_what_it_shows() -> None:
     texts = [element.text for element in root.iter(f"{SVG}text")]
     assert "activation at blocks.0.mlp.ln.hook_in (symmetric log)" in texts
     assert "tokens (log)" in texts
-    assert {"0", "10", "−10", "1k", "top", "median"} <= set(texts)
+    assert {"0", "10", "−10", "1k", "median", "99.9 %"} <= set(texts)
+    assert "all that the top examples show" in texts
     assert len(list(root.iter(f"{SVG}path"))) == 2
 
 
-def test_labels_of_markers_do_not_touch() -> None:
+@pytest.mark.parametrize("lowest_top", [None, 1.02, 30.0])
+def test_every_marker_has_a_label_and_no_two_touch(lowest_top: float | None) -> None:
     counts = counts_of(CASES["heavy tails"])
     axis, counts_axis = shared_axes([counts])
+    names = ("median", "90 %", "99 %", "99.9 %")
     figure = histogram(
         name="x",
         side="left",
         axis=axis,
         counts_axis=counts_axis,
         curves=[Curve("post", "h", counts, display=True)],
-        markers=[Marker(name, activation) for name, activation in (("a", 1.0), ("b", 1.01))],
+        markers=[Marker(name, 1.0 + n / 100) for n, name in enumerate(names)],
+        lowest_top=lowest_top,
     )
     root = ElementTree.fromstring(figure)
     group = next(g for g in root.iter(f"{SVG}g") if g.attrib["class"] == "markers")
-    assert len(group.findall(f"{SVG}line")) == 2
-    assert len(group.findall(f"{SVG}text")) == 1
+    labels = [(text.text or "", float(text.attrib["x"][:-1])) for text in group.iter(f"{SVG}text")]
+    assert [name for name, _ in labels] == list(names)
+    for (name, x), (other, beside) in pairwise(labels):
+        assert 3.4 * (beside - x) >= 6 * (len(name) + len(other)) / 2, "at 340 pixels"
+    assert len(group.findall(f"{SVG}line")) == 2 * len(names), "each with a leader"
+
+
+def test_labels_apart_stay_at_their_places_and_inside() -> None:
+    assert spread([10, 50, 90], [8, 8, 8], 100) == [10, 50, 90]
+    assert spread([50, 50], [8, 4], 100) == [47, 53]
+    assert spread([2, 99], [8, 8], 100) == [4, 96]
+    assert spread([50, 50], [8, 4], 51) == [43, 49]
+
+
+def test_what_the_top_examples_show_ends_with_the_data() -> None:
+    """A bracket from the lowest top example to the last cell with a token, not to the edge."""
+    counts = counts_of(np.array([0.0, 1.0, 2.0], dtype=np.float32))
+    wide = counts_of(np.array([-50.0, 50.0], dtype=np.float32))
+    axis, counts_axis = shared_axes([counts, wide])
+    curves = [Curve("mid", "h", counts, display=True), Curve("pre", "g", wide)]
+    figure = histogram(
+        name="x",
+        side="left",
+        axis=axis,
+        counts_axis=counts_axis,
+        curves=curves,
+        lowest_top=1.0,
+        n_top=2,
+    )
+    group = next(
+        g
+        for g in ElementTree.fromstring(figure).iter(f"{SVG}g")
+        if g.attrib["class"] == "top-shown"
+    )
+    span = next(line for line in group.iter(f"{SVG}line") if line.attrib.get("class") == "span")
+    ends = [float(span.attrib[name][:-1]) for name in ("x1", "x2")]
+    assert ends[0] == pytest.approx(axis.percent(1.0), abs=0.01)
+    assert axis.percent(2.0) < ends[1] < axis.percent(4.0)
 
 
 def test_ticks_are_apart_and_zero_is_one_of_them() -> None:
