@@ -18,6 +18,9 @@ from server.errors import PortInUseError, ServerError
 from server.settings import Settings
 from store.engine import Engine
 
+#: Connections that may wait to be accepted.
+BACKLOG = 2048
+
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens on the address; port 0 takes any free one.
@@ -29,7 +32,7 @@ def listen(host: str, port: int) -> socket.socket:
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         opened.bind((host, port))
-        opened.listen(2048)
+        opened.listen(BACKLOG)
     except OSError as error:
         opened.close()
         if error.errno == errno.EADDRINUSE:
@@ -82,18 +85,27 @@ def serve(
     *,
     engine: Engine | None = None,
     leash: bool = False,
+    shared: int | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until interrupted (Ctrl-C or SIGTERM), then let answers under way finish.
 
     `on_ready` is called with the address once it answers. With `leash` the end of standard input
-    ends it, too: a parent that holds the other end cannot leave it behind. Errors before anything
+    ends it, too: a parent that holds the other end cannot leave it behind. `shared` is the number
+    of a socket that listens already, on which other processes answer, too. Errors before anything
     is served: PortInUseError, ServerError, SettingsError, and the store's about the database.
     """
     settings = settings or Settings.from_environment()
     check_host(host, settings)
-    with listen(host, port) as opened:
-        run_app(create_app(settings, engine), opened, leash=leash, on_ready=on_ready)
+    opened = listen(host, port) if shared is None else socket.socket(fileno=shared)
+    with opened:
+        run_app(
+            create_app(settings, engine),
+            opened,
+            leash=leash,
+            shared=shared is not None,
+            on_ready=on_ready,
+        )
 
 
 def run_app(
@@ -101,9 +113,14 @@ def run_app(
     opened: socket.socket,
     *,
     leash: bool = False,
+    shared: bool = False,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve any application on a socket that listens already, with an end as `serve` has it."""
+    """Serve any application on a socket that listens already, with an end as `serve` has it.
+
+    Of a `shared` socket one connection is taken at a time: a process that is busy takes none, and
+    the others get them.
+    """
     server = _Server(
         uvicorn.Config(
             app,
@@ -111,6 +128,7 @@ def run_app(
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=5,
+            backlog=1 if shared else BACKLOG,
         ),
         (lambda: on_ready(address_of(opened))) if on_ready else None,
     )
@@ -137,5 +155,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for opened in sockets or ():  # how many may wait is not how many are taken at a time
+            opened.listen(BACKLOG)
         if self._on_ready is not None and self.started:
             self._on_ready()

@@ -98,24 +98,28 @@ def serve(
     pair: LivePairOption = None,
     device: DeviceOption = "auto",
     data_dir: DataDirOption = None,
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that answer; one a core is quickest.")
+    ] = 1,
+    shared: Annotated[int | None, typer.Option("--socket", hidden=True)] = None,
     leash: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Serve the site over what was precomputed."""
     _use_data_dir(data_dir)
     from server.serve import serve as run_server
-    from twinscope import live
+    from twinscope import live, several
 
-    _upgrade_own_database()
+    if shared is None:
+        _upgrade_own_database()
     with contextlib.ExitStack() as children:
         if with_worker:
             address = children.enter_context(live.child(device=device, pairs=pair or ()))
             os.environ["TWINSCOPE_WORKER_URL"] = address
-        run_server(
-            host,
-            port,
-            leash=leash,
-            on_ready=None if leash else lambda url: print(f"Twinscope is at {url}", flush=True),
-        )
+        say = None if leash else lambda url: print(f"Twinscope is at {url}", flush=True)
+        if processes > 1:
+            several.serve(host, port, processes, leash=leash, on_ready=say)
+        else:
+            run_server(host, port, leash=leash, shared=shared, on_ready=say)
 
 
 @app.command()

@@ -127,3 +127,35 @@ def test_it_serves_until_it_is_told_to_end(tmp_path: Path, end: str) -> None:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def test_several_processes_answer_on_one_port_and_end_together(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'x.sqlite3'}"
+    engine = open_engine(url, must_be_current=False)
+    schema.upgrade(engine)
+    engine.dispose()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "twinscope", "serve", "--port", "0", "--processes", "2"],
+        cwd=ROOT,
+        env={**os.environ, "TWINSCOPE_DATABASE_URL": url},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        address = process.stdout.readline().rpartition(" ")[2].strip()
+        assert address.startswith("http://127.0.0.1:"), process.communicate()[1]
+        for _ in range(4):
+            with urllib.request.urlopen(f"{address}/healthz", timeout=10) as answer:
+                assert json.load(answer)["status"] == "ok"
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=20)
+        assert (process.returncode, errors) == (0, "")
+        with pytest.raises(OSError, match="refused"):
+            urllib.request.urlopen(f"{address}/healthz", timeout=2)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
