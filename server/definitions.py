@@ -410,6 +410,13 @@ DEFINITIONS: dict[str, Definition] = {
         "after it: the model in which SoLU's cost has been reported.",
         source="tax",
     ),
+    "layer_quantile": Definition(
+        "place in the layer",
+        "share of neurons",
+        "The part of the layer's other neurons on the same side whose hidden share (or score) is "
+        "lower. Between 0.1 and 0.9 it is called usual; outside, it is set bold.",
+        source="layer-quantile",
+    ),
     "twin": Definition(
         "has a twin",
         "share of neurons",

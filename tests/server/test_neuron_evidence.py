@@ -61,6 +61,8 @@ def test_a_method_is_said_with_its_error(served: Served) -> None:
     assert (estimate["method"], estimate["error"]) == ("estimate", pytest.approx(0.04))
     assert exact["check"]["n_neurons"] == 8
     assert 0 < exact["layer_median"] < 1
+    assert 0 <= exact["layer_quantile"] <= 1
+    assert estimate["layer_quantile"] is None
     assert estimate["layer_median"] is None  # the median is of exact values
     assert "estimate ± 4.0 points" in page_text(served, "/tiny-pair/0/2")
     assert "exact" in page_text(served, "/tiny-pair/0/3")
