@@ -6,16 +6,12 @@ sixth of the page's time, most of it to look names up and to escape what is esca
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from markupsafe import Markup, escape
 
+from server.example_drawing import DrawnExample
 from server.number_text import number, share
+from server.pages.neuron import OtherView
 from server.token_text import visible_text
-
-if TYPE_CHECKING:
-    from server.neuron_drawing import DrawnExample
-    from server.pages.neuron import OtherView
 
 
 def example_item(drawn: DrawnExample, other_act: str) -> Markup:

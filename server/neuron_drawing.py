@@ -9,17 +9,18 @@ share the axes of their histograms and, where they show the same site, the scale
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from server.activation_names import activation_name
 from server.evidence_drawing import DrawnEvidence, draw_evidence, hidden_chart
+from server.example_drawing import DrawnExample, anchor, draw_examples
 from server.figures.correspondence import correspondence
 from server.figures.histogram import Curve, Marker, histogram, shared_axes
-from server.pages.evidence import SiteName
 from server.pages.neuron import BandView, ExampleView, NeuronPage, VersionView
-from server.token_text import heat_map, levels, token_markup, value_attributes
+from server.token_text import levels, token_markup
 from store.histogram_edges import N_BINS, bin_index
 from store.records import BANDS, SITES
 
@@ -36,17 +37,6 @@ class Chip:
     level: str
     href: str
     rank: int
-
-
-@dataclass(frozen=True)
-class DrawnExample:
-    """An example with its tokens as spans, and what a popover reads as attributes."""
-
-    example: ExampleView
-    anchor: str
-    tokens: Markup
-    attributes: Markup
-    silent: bool
 
 
 @dataclass(frozen=True)
@@ -214,11 +204,16 @@ def _draw_bands(
     versions: dict[str, VersionView], scales: dict[str, float | None]
 ) -> tuple[BandRow, ...]:
     rows = []
+    examples = {
+        side: draw_examples(version, versions, scales) for side, version in versions.items()
+    }
     for key in BANDS:
         sides: dict[str, DrawnBand | None] = {}
         for side, version in versions.items():
             band = next((band for band in version.bands if band.key == key), None)
-            sides[side] = None if band is None else _draw_band(version, band, versions, scales)
+            sides[side] = (
+                None if band is None else _draw_band(version, band, examples[side], scales[side])
+            )
         drawn = [band for band in sides.values() if band is not None]
         if drawn:
             rows.append(
@@ -240,22 +235,20 @@ def _anchor(key: str) -> str:
 def _draw_band(
     version: VersionView,
     band: BandView,
-    versions: dict[str, VersionView],
-    scales: dict[str, float | None],
+    drawn: Sequence[DrawnExample],
+    scale: float | None,
 ) -> DrawnBand:
     examples = [version.examples[n] for n in band.examples]
     of_sense = {
         n for sense in version.senses if sense.rank == version.shown_sense for n in sense.examples
     }
-    shown = [
-        version.examples[n] for n in band.examples if version.shown_sense is None or n in of_sense
-    ]
-    chips, omitted = _chips(version, examples, scales[version.side])
+    shown = (n for n in band.examples if version.shown_sense is None or n in of_sense)
+    chips, omitted = _chips(version, examples, scale)
     low, high = _quantiles(band.key)
     return DrawnBand(
         band=band,
         share=None if low is None or high is None else high - low,
-        examples=tuple(_draw_example(version, example, versions, scales) for example in shown),
+        examples=tuple(drawn[n] for n in shown),
         n_all=len(examples),
         chips=chips,
         omitted_chips=omitted,
@@ -268,40 +261,6 @@ def _quantiles(key: str) -> tuple[float | None, float | None]:
         return None, None
     low, _, high = key[1:].partition("-")
     return float(low) / 100, float(high) / 100
-
-
-def _draw_example(
-    version: VersionView,
-    example: ExampleView,
-    versions: dict[str, VersionView],
-    scales: dict[str, float | None],
-) -> DrawnExample:
-    other = example.other
-    theirs: SiteName | None = None
-    opposite = "right" if version.side == "left" else "left"
-    if other is not None:
-        column = versions.get(opposite)
-        theirs = column.shown_site if column is not None else other.display_site
-        if theirs not in other.values:
-            theirs = other.display_site
-    return DrawnExample(
-        example=example,
-        anchor=f"{version.side}-{_anchor(example.band)}-{example.rank}",
-        tokens=heat_map(
-            example.pieces,
-            focus=example.focus,
-            own=example.values[version.shown_site],
-            scale=scales[version.side],
-            masked=1 if example.position == example.focus else 0,
-            other=other.values[theirs] if other is not None and theirs is not None else None,
-            other_scale=scales.get(opposite),
-        ),
-        attributes=value_attributes(example.values, other.values if other is not None else None),
-        silent=example.band == "top"
-        and other is not None
-        and other.quantile is not None
-        and other.quantile < 0.9,
-    )
 
 
 def _chips(
@@ -322,7 +281,7 @@ def _chips(
                 text=token_markup(piece),
                 count=counts[piece],
                 level=f"{'p' if level > 0 else 'n'}{abs(level)}" if level else "",
-                href=f"#{version.side}-{_anchor(example.band)}-{example.rank}",
+                href=f"#{anchor(version.side, example.band, example.rank)}",
                 rank=example.rank,
             )
         )

@@ -20,7 +20,7 @@ import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -191,10 +191,8 @@ def _character_width(stream: bytes, place: int) -> int:
 
 def snippet_markup(tokens: Sequence[bytes]) -> list[str]:
     """Escaped markup of each token of a snippet, one entry a token, characters joined."""
-    whole = [_whole_token(token) for token in tokens]
-    if None in whole:
-        return _joined_markup(tokens)
-    return [text for text in whole if text is not None]
+    whole = list(map(_whole_token, tokens))
+    return _joined_markup(tokens) if None in whole else cast(list[str], whole)
 
 
 def heat_map(
@@ -214,19 +212,27 @@ def heat_map(
     (None: no colour). The first `masked` tokens (BOS) are part of
     no statistic and stay without colour. `changed` is a token that the corpus does not have there.
     """
-    own_levels = levels(own, scale)
+    theirs = None if other is None else levels(other, other_scale)
+    return spans_of(tokens, levels(own, scale), theirs, focus=focus, masked=masked, changed=changed)
+
+
+def spans_of(
+    tokens: Sequence[bytes],
+    own: Sequence[int],
+    other: Sequence[int] | None,
+    *,
+    focus: int | None,
+    masked: int = 0,
+    changed: int | None = None,
+) -> Markup:
+    """As `heat_map`, from levels of the colours."""
     texts = snippet_markup(tokens)
     if other is None:
-        spans = [
-            f"{_OPEN[mine]}{text}</span>" for text, mine in zip(texts, own_levels, strict=True)
-        ]
+        pairs = zip(texts, own, strict=True)
+        spans = [f"{_OPEN[mine]}{text}</span>" for text, mine in pairs]
     else:
-        spans = [
-            f"{_OPEN_BOTH[mine][theirs]}{text}</span>"
-            for text, mine, theirs in zip(
-                texts, own_levels, levels(other, other_scale), strict=True
-            )
-        ]
+        both = zip(texts, own, other, strict=True)
+        spans = [f"{_OPEN_BOTH[mine][theirs]}{text}</span>" for text, mine, theirs in both]
     for n, name in ((changed, "changed"), (focus, "f")):
         if n is not None and masked <= n < len(spans):
             spans[n] = _with_class(spans[n], name)

@@ -1,0 +1,59 @@
+"""Snippets drawn together are what each is drawn alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from server.snippets import Snippet, draw_snippets
+from server.token_text import heat_map, value_attributes
+
+
+def snippets(number: int) -> list[Snippet]:
+    """Of different lengths, scales and rows; some with values that are none, or all zero."""
+    rng = np.random.default_rng(0)
+    made = []
+    for n in range(number):
+        length = int(rng.integers(1, 30))
+        values = {
+            site: np.round(rng.standard_t(2, length) * 10.0 ** int(rng.integers(-4, 4)), 6).tolist()
+            for site in ("pre", "mid", "post")
+        }
+        values["mid"] = [0.0] * length if n % 5 == 0 else values["mid"]
+        if n % 7 == 0:
+            values["pre"][0] = float("nan")
+        other = {"pre": values["post"][::-1], "post": values["pre"]} if n % 3 else None
+        made.append(
+            Snippet(
+                tokens=[bytes([int(b)]) for b in rng.integers(0, 256, length)],
+                focus=length // 2,
+                masked=n % 2,
+                own=values,
+                own_site=("pre", "mid", "post")[n % 3],
+                scale=None if n % 4 == 0 else 2.5,
+                other=other,
+                other_site=None if other is None else "post",
+                other_scale=0.0 if n % 11 == 0 else 1.5,
+            )
+        )
+    return made
+
+
+def test_together_is_as_alone() -> None:
+    given = snippets(80)
+    for one, (tokens, attributes) in zip(given, draw_snippets(given), strict=True):
+        assert tokens == heat_map(
+            one.tokens,
+            focus=one.focus,
+            own=one.own[one.own_site],
+            scale=one.scale,
+            masked=one.masked,
+            other=None if one.other is None else one.other["post"],
+            other_scale=one.other_scale,
+        )
+        assert attributes == value_attributes(one.own, one.other)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_none_and_one(number: int) -> None:
+    assert len(list(draw_snippets(snippets(number)))) == number
