@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from markupsafe import Markup, escape
 
@@ -19,6 +20,7 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DECIMALS = 4
 
 
+@lru_cache(maxsize=65536)
 def number(value: float | None, digits: int = 3) -> str:
     """A real number with `digits` significant digits; powers of ten below 10⁻⁴ and above 10⁶."""
     if value is None or not math.isfinite(value):
@@ -47,6 +49,7 @@ def count(value: int | None) -> str:
     return UNDEFINED if value is None else f"{value:,}".replace("-", MINUS)
 
 
+@lru_cache(maxsize=16384)
 def share(value: float | None) -> str:
     """A share in percent; near 100 % as many digits as its distance from it needs."""
     if value is None or not math.isfinite(value):

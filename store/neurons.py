@@ -59,16 +59,20 @@ def page(
     sort: str | None = None,
     page: int = 1,
     size: int = 50,
+    total: int | None = None,
 ) -> tuple[list[ExplorerRow], int]:
     """Rows of one page (1-based) and the number of rows on all: a row a version.
 
     `filters` and `sort` as `store.filters` reads them, with the keys of
     `store.columns.VERSION_COLUMNS`; what is equal stands by side, layer, neuron.
-    `ExplorerRow.values` has all columns. Errors: `RunNotFound`, `UnknownColumn`, `InvalidFilter`.
+    `ExplorerRow.values` has all columns. With `total`, known from another page of the same filters,
+    nothing is counted. Errors: `RunNotFound`, `UnknownColumn`, `InvalidFilter`.
     """
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        chosen, total = _chosen(connection, run, selections.of_versions, filters, sort, page, size)
+        chosen = _chosen(connection, run, selections.of_versions, filters, sort, page, size)
+        if total is None:
+            total = _total(connection, run, selections.of_versions, filters)
         return versions_at(connection, run, chosen), total
 
 
@@ -93,6 +97,7 @@ def pair_page(
     sort: str | None = None,
     page: int = 1,
     size: int = 50,
+    total: int | None = None,
 ) -> tuple[list[PairRow], int]:
     """As `page`, a row an index: keys `layer`, `neuron`, `left_X`, `right_X`, `diff_X` (l − r).
 
@@ -101,7 +106,9 @@ def pair_page(
     """
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        chosen, total = _chosen(connection, run, selections.of_pairs, filters, sort, page, size)
+        chosen = _chosen(connection, run, selections.of_pairs, filters, sort, page, size)
+        if total is None:
+            total = _total(connection, run, selections.of_pairs, filters)
         return indices_at(connection, run, chosen), total
 
 
@@ -172,8 +179,8 @@ def _chosen(
     sort: str | None,
     page: int,
     size: int,
-) -> tuple[list[Place], int]:
-    """The places of one page in their order, and how many there are on all pages."""
+) -> list[Place]:
+    """The places of one page in their order."""
     filters = filters or {}
     size = min(max(size, 1), LARGEST_PAGE)
     selection = select_from(run, asked(filters, sort))
@@ -185,9 +192,18 @@ def _chosen(
         .offset((max(page, 1) - 1) * size)
         .limit(size)
     )
-    chosen = [tuple(row) for row in found]
-    filtered = select_from(run, asked(filters))
-    return chosen, _count(connection, filtered, filtered.where(filters))
+    return [tuple(row) for row in found]
+
+
+def _total(
+    connection: Connection,
+    run: PublishedRun,
+    select_from: Callable[[PublishedRun, Collection[str]], Selection],
+    filters: Mapping[str, str] | None,
+) -> int:
+    """How many rows there are on all pages."""
+    selection = select_from(run, asked(filters or {}))
+    return _count(connection, selection, selection.where(filters or {}))
 
 
 def _count(connection: Connection, selection: Selection, where: list[ColumnElement[bool]]) -> int:

@@ -15,6 +15,7 @@ from server.compose.pair_links import pair_links, stage_view, version_names
 from server.compose.scatter import scatter_page
 from server.errors import BadPage, BadParameter, NothingMatches
 from server.filters import Filter, Selection
+from server.kept import state_of
 from server.pages.explorer import (
     ExplorerPage,
     FilterView,
@@ -42,6 +43,9 @@ SORTS: tuple[tuple[Rows, str, bool, str, str], ...] = (
 )
 
 
+_ANY_SORT = "SORTED-BY"
+
+
 def explorer_page(site: Site, run: RunRecord, selection: Selection, pinned: bool) -> ExplorerPage:
     """One page of the rows that the filters let through.
 
@@ -63,6 +67,7 @@ def explorer_page(site: Site, run: RunRecord, selection: Selection, pinned: bool
         )
     names, stage = version_names(run), stage_view(site, run)
     title = title_of(names)
+    sorted_by = address(selection.sorted_by(_ANY_SORT))  # one address stands for 250
     layer, side = selection.value_of("layer"), selection.value_of("side")
     page = selection.page
     state = {**selection.parameters(paged=False), "run": run_id}
@@ -91,7 +96,7 @@ def explorer_page(site: Site, run: RunRecord, selection: Selection, pinned: bool
             selection,
             stage.published,
             names,
-            lambda sort: address(selection.sorted_by(sort)),
+            lambda sort: sorted_by.replace(_ANY_SORT, sort),
         ),
         rows=rows,
         layer=None if layer is None else int(float(layer)),
@@ -155,11 +160,19 @@ def _rows(
     site: Site, run: RunRecord, selection: Selection, size: int, run_id: str | None
 ) -> tuple[tuple[VersionRow | IndexRow, ...], int]:
     slug = run.pair.slug
-    asked = (site.engine, run.id, selection.for_store(), selection.sort or None, selection.page)
+    filters = selection.for_store()
+    asked = (site.engine, run.id, filters, selection.sort or None, selection.page, size)
+    of_labels = any(selection.columns[one.key].verdicts for one in selection.filters)
+    key = ("total", state_of(run), selection.rows, tuple(sorted(filters.items())))
+    total = None if of_labels else site.kept.find(key)
     if selection.rows == "pair":
-        found, total = neurons.pair_page(*asked, size)
-        return tuple(index_row(row, slug, run_id) for row in found), total
-    versions, total = neurons.page(*asked, size)
+        indices, total = neurons.pair_page(*asked, total)
+    else:
+        versions, total = neurons.page(*asked, total)
+    if not of_labels:
+        site.kept.keep(key, total, 200)
+    if selection.rows == "pair":
+        return tuple(index_row(row, slug, run_id) for row in indices), total
     return tuple(version_row(row, slug, run_id) for row in versions), total
 
 
