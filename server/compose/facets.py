@@ -27,10 +27,10 @@ _QUARTERS: tuple[Ends, ...] = (
 BANDS: dict[str, tuple[Ends, ...]] = {
     "hidden_share": _QUARTERS,
     "polysemanticity": (
-        (None, 0.2, "below 0.2"),
-        (0.2, 0.4, "0.2–0.4"),
-        (0.4, 0.6, "0.4–0.6"),
-        (0.6, None, "above 0.6"),
+        (None, 0.5, "below 0.5"),
+        (0.5, 0.75, "0.5–0.75"),
+        (0.75, 1.0, "0.75–1"),
+        (1.0, None, "above 1"),
     ),
     "best_correlation": (
         (None, 0.25, "below 0.25"),
