@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 MOST_REQUESTS = 5_000
 TIMEOUT_S = 30
+APART_S = 0.02
 
 
 @dataclass
@@ -84,7 +85,9 @@ async def closed(address: str, paths: Iterator[str], *, connections: int, second
     start = time.perf_counter()
     end = start + seconds
 
-    async def ask() -> None:
+    async def ask(number: int) -> None:
+        # Readers do not come at the same instant: of several processes, who is free takes the next.
+        await asyncio.sleep(number * APART_S)
         async with Connection(address) as connection:
             while time.perf_counter() < end and len(seen.seconds) < MOST_REQUESTS:
                 began = time.perf_counter()
@@ -92,7 +95,7 @@ async def closed(address: str, paths: Iterator[str], *, connections: int, second
                 seen.n_bytes += length
                 seen.seconds.append(time.perf_counter() - began)
 
-    await asyncio.gather(*(ask() for _ in range(connections)))
+    await asyncio.gather(*(ask(number) for number in range(connections)))
     seen.wall = time.perf_counter() - start
     return seen
 
@@ -104,9 +107,11 @@ async def opened(
     lags by all of them."""
     seen = Seen()
     free: asyncio.Queue[Connection] = asyncio.Queue()
-    made = [await Connection(address).__aenter__() for _ in range(connections)]
-    for connection in made:
-        free.put_nowait(connection)
+    made = []
+    for _ in range(connections):
+        made.append(await Connection(address).__aenter__())
+        free.put_nowait(made[-1])
+        await asyncio.sleep(APART_S)
     start = time.perf_counter()
 
     async def ask(due: float, path: str) -> None:
