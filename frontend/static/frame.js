@@ -52,6 +52,7 @@ function fillHelp() {
     if (element.hidden) continue;
     table.append(row(element.dataset.key.split(" "), element.title || element.textContent.trim()));
   }
+  for (const element of document.querySelectorAll("[data-help-keys]")) table.append(row(element.dataset.helpKeys.split(" "), element.dataset.helpText));
   for (const cycle of cycles) table.append(row([cycle.dataset.cycle], `Next choice of: ${cycle.getAttribute("aria-label").toLowerCase()}`));
   if (document.querySelector(".tokens")) table.append(row(["Tab"], "To an example's token, then ← and → along its tokens"));
   table.append(row(["?"], "This list"), row(["Esc"], "Close"));

@@ -25,7 +25,27 @@ async function refresh(form) {
   if (history) form.after(history);
 }
 
-for (const form of document.querySelectorAll("form[data-labels]")) {
+// Keys 1 to 4 choose a verdict: in the form where the reader is, else in the first; the key of the
+// verdict that is chosen there goes on to the other version. Enter keeps it, as in any form.
+const forms = [...document.querySelectorAll("form[data-labels]")];
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || !/^[1-4]$/.test(event.key)) return;
+  const at = event.target instanceof Element ? event.target : document.body;
+  const typing = at.closest("input, textarea, select, [contenteditable], dialog, .tokens, .js-plotly-plot");
+  if (typing && !typing.matches("form[data-labels] input[type=radio]")) return;
+  try { if (localStorage.getItem("twinscope-keys") === "off") return; } catch { /* keys are on */ }
+  const number = Number(event.key) - 1;
+  const here = Math.max(forms.findIndex((form) => form.contains(at)), 0);
+  const verdict = (form) => form.querySelectorAll("input[name=verdict]")[number];
+  const again = at === verdict(forms[here]) && at.checked;
+  const chosen = verdict(forms[again ? (here + 1) % forms.length : here]);
+  event.preventDefault();
+  chosen.checked = true;
+  chosen.focus({ preventScroll: true });
+  chosen.closest("form").scrollIntoView({ block: "nearest" });
+});
+
+for (const form of forms) {
   refresh(form).catch(() => {});
   const said = form.querySelector(".said");
   form.addEventListener("submit", async (event) => {

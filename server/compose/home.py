@@ -11,12 +11,12 @@ from store import runs as run_store
 from store.columns import VERSION_COLUMNS
 from store.records import PairRecord, RunRecord
 
-#: Where to begin in a pair: (sort, what one sees there), shown when the column exists.
+#: Further places to begin in a pair: (sort, what one sees there), shown when the column exists.
 STARTING_POINTS = (
-    ("-kurtosis", "Rare but strong: the heaviest tails first"),
-    ("-same_index_correlation", "The same neuron in both: highest correlation first"),
-    ("same_index_correlation", "Gone its own way: lowest correlation first"),
-    ("-density", "Always on: the densest first"),
+    ("-kurtosis", "rare but strong"),
+    ("-same_index_correlation", "the same neuron in both"),
+    ("same_index_correlation", "gone its own way"),
+    ("-density", "always on"),
 )
 
 
@@ -35,16 +35,39 @@ def home_page(site: Site) -> HomePage:
     )
 
 
-def _of_evidence(pair: PairRecord, run: RunRecord | None) -> tuple[Link, ...]:
-    """Where the newest run's evidence begins; nothing without it."""
+def _begin(pair: PairRecord, run: RunRecord | None) -> tuple[Link, ...]:
+    """The first ways in: what top examples hide, what is mixed, what it costs, and any neuron."""
+    chance = Link(urls.random_neuron(pair.slug), "A random neuron", "Another one each time")
     if run is None or "evidence" not in run.stages:
-        return ()
+        return (chance,)
     hidden = {"hidden_method__eq": "exact", "sort": "-hidden_share"}
     return (
-        Link(urls.explorer(pair.slug, hidden), "What top examples hide: most hidden first"),
-        Link(urls.tax(pair.slug), "What it costs: the interpretability tax"),
-        Link(urls.invisible(pair.slug, pair.left.n_layers - 1), "What no neuron shows"),
+        Link(
+            urls.explorer(pair.slug, hidden),
+            "Most hidden",
+            "Neurons most of whose effect lies outside their top examples",
+        ),
+        Link(
+            urls.explorer(pair.slug, {"sort": "-polysemanticity"}),
+            "Most polysemantic",
+            "Neurons that respond to unlike contexts, by a heuristic",
+        ),
+        Link(urls.tax(pair.slug), "The tax", "What being easier to read costs, layer by layer"),
+        chance,
     )
+
+
+def _further(pair: PairRecord, run: RunRecord | None) -> tuple[Link, ...]:
+    """What else one may look for, by the columns that there are."""
+    sorts = tuple(
+        Link(urls.explorer(pair.slug, {"sort": sort}), text)
+        for sort, text in STARTING_POINTS
+        if sort.removeprefix("-") in VERSION_COLUMNS
+    )
+    if run is None or "evidence" not in run.stages:
+        return sorts
+    last = pair.left.n_layers - 1
+    return (Link(urls.invisible(pair.slug, last), "what no neuron shows"), *sorts)
 
 
 def pair_view(pair: PairRecord, run: RunRecord | None) -> PairView:
@@ -58,13 +81,6 @@ def pair_view(pair: PairRecord, run: RunRecord | None) -> PairView:
         models=models,
         run=None if run is None else run_view(run),
         n_versions=sum(model.n_layers * model.d_mlp for model in models),
-        begin=(
-            Link(urls.random_neuron(pair.slug), "A random neuron"),
-            *_of_evidence(pair, run),
-            *(
-                Link(urls.explorer(pair.slug, {"sort": sort}), text)
-                for sort, text in STARTING_POINTS
-                if sort.removeprefix("-") in VERSION_COLUMNS
-            ),
-        ),
+        begin=_begin(pair, run),
+        further=_further(pair, run),
     )

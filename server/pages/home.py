@@ -10,7 +10,10 @@ from server.pages.runs import ModelView, ProgressView, RunView
 
 @dataclass(frozen=True)
 class PairView:
-    """A pair with its newest published run (None: nothing published yet) and places to begin."""
+    """A pair with its newest published run (None: nothing published yet) and places to begin.
+
+    `begin` are the first ways in, `further` those after them.
+    """
 
     slug: str
     name: str
@@ -20,6 +23,7 @@ class PairView:
     run: RunView | None
     n_versions: int
     begin: tuple[Link, ...]
+    further: tuple[Link, ...]
 
 
 @dataclass(frozen=True)

@@ -102,9 +102,17 @@ def test_home_names_pairs_runs_and_what_is_under_way(served: Served) -> None:
 def test_home_leads_to_evidence_where_there_is_some(served: Served) -> None:
     (pair,) = [one for one in get_json(served, "/index.json")["pairs"] if one["slug"] == "solo"]
     begin = [link["href"] for link in pair["begin"]]
-    assert {"/solo/tax", "/solo/0/invisible"} <= set(begin)
-    for href in begin[1:]:
+    assert begin == [
+        "/solo?hidden_method__eq=exact&sort=-hidden_share",
+        "/solo?sort=-polysemanticity",
+        "/solo/tax",
+        "/solo/random",
+    ]
+    further = [link["href"] for link in pair["further"]]
+    assert "/solo/0/invisible" in further
+    for href in (*begin[:-1], *further):
         assert served.client.get(href).status_code == 200
+    assert served.client.get(begin[-1]).status_code == 307
 
 
 def test_a_run_says_what_it_is_of(served: Served) -> None:
