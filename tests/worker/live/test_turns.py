@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
 
 from worker.live.errors import Busy, TooSlow
 from worker.live.turns import Deadline, Turns
+
+T = TypeVar("T")
 
 
 def waiting_for(gate: threading.Event) -> Callable[[Deadline], str]:
@@ -22,6 +26,12 @@ def waiting_for(gate: threading.Event) -> Callable[[Deadline], str]:
         return "done"
 
     return compute
+
+
+def finished(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What it gives, on a loop in a thread of its own: a browser's may be running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def test_one_at_a_time_in_the_order_of_asking() -> None:
@@ -43,7 +53,7 @@ def test_one_at_a_time_in_the_order_of_asking() -> None:
     async def ask() -> list[int]:
         return await asyncio.gather(*(turns.take(job(number)) for number in range(9)))
 
-    assert asyncio.run(ask()) == list(range(9))
+    assert finished(ask()) == list(range(9))
     assert order == list(range(9))
     assert most == 1
     assert turns.taken == 0
@@ -61,7 +71,7 @@ def test_no_more_may_wait_than_the_queue_holds() -> None:
         gate.set()
         return await asyncio.gather(*asked, return_exceptions=True)
 
-    assert asyncio.run(ask()) == ["done"] * 3
+    assert finished(ask()) == ["done"] * 3
     assert turns.taken == 0
 
 
@@ -75,7 +85,7 @@ def test_the_limit_ends_what_runs_and_what_waits() -> None:
         assert time.monotonic() - began < 2
         return found
 
-    running, waiting = asyncio.run(ask())
+    running, waiting = finished(ask())
     assert isinstance(running, TooSlow)
     # Its turn may have come just as the limit passed: either way nobody waits longer.
     assert isinstance(waiting, (Busy, TooSlow))
@@ -101,7 +111,7 @@ def test_what_does_not_heed_its_deadline_keeps_its_turn() -> None:
         assert not begun.is_set(), "a text that nobody waits for any more must not run"
         assert await turns.take(lambda _: "now") == "now"
 
-    asyncio.run(ask())
+    finished(ask())
 
 
 def test_a_fault_of_one_is_not_the_next_ones() -> None:
@@ -115,7 +125,7 @@ def test_a_fault_of_one_is_not_the_next_ones() -> None:
             await turns.take(fails)
         return await turns.take(lambda _: "well")
 
-    assert asyncio.run(ask()) == "well"
+    assert finished(ask()) == "well"
 
 
 def test_what_is_prepared_in_the_background_is_done_first_and_may_fail() -> None:
@@ -130,5 +140,5 @@ def test_what_is_prepared_in_the_background_is_done_first_and_may_fail() -> None
         assert turns.taken == 0
         await turns.take(lambda _: done.append("asked"))
 
-    asyncio.run(ask())
+    finished(ask())
     assert done == ["prepared", "asked"]
