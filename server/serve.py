@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import ipaddress
 import os
 import socket
@@ -99,8 +100,13 @@ def serve(
     check_host(host, settings)
     opened = listen(host, port) if shared is None else socket.socket(fileno=shared)
     with opened:
+        app = create_app(settings, engine)
+        # A page is a hundred thousand objects without cycles, freed with the answer: looking for
+        # cycles among them every 700 objects takes a tenth of its time.
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
         run_app(
-            create_app(settings, engine),
+            app,
             opened,
             leash=leash,
             shared=shared is not None,
