@@ -27,14 +27,18 @@ def reader(page: Page) -> Iterator[Page]:
 def test_from_neuron_to_neuron(reader: Page, address: str) -> None:
     reader.goto(f"{address}/tiny-pair/0/3")
     for key, name in (("j", "L0N4"), ("ArrowRight", "L0N5"), ("k", "L0N4"), ("ArrowLeft", "L0N3")):
+        reader.wait_for_load_state()  # keys are listened to once the page's modules have run
         reader.keyboard.press(key)
         expect(reader.get_by_role("heading", level=1)).to_have_text(name)
+    reader.wait_for_load_state()
     reader.keyboard.press("m")
     expect(reader).to_have_url(re.compile(r"pairing=match"))
+    reader.wait_for_load_state()
     reader.keyboard.press("g")
     reader.keyboard.type("L1N2")
     reader.keyboard.press("Enter")
     expect(reader.get_by_role("heading", level=1)).to_have_text("L1N2")
+    reader.wait_for_load_state()
     reader.keyboard.press("x")
     expect(reader).to_have_url(re.compile(r"/tiny-pair/\d+/\d+$"))
 
