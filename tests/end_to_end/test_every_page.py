@@ -1,0 +1,141 @@
+"""Every page in a real browser: no serious fault of accessibility in light or dark, a silent
+console, nothing that jumps, and a light first visit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import CDPSession, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+#: Where the pair's run has them; `{candidate}` is the first candidate's page, if there is one.
+PAGES = {
+    "home": "/",
+    "explorer": "/tiny-pair",
+    "explorer, a row an index": "/tiny-pair?rows=pair",
+    "explorer, filtered to nothing": "/tiny-pair?kurtosis__gte=1e9",
+    "scatter": "/tiny-pair?x=kurtosis&y=hidden_share",
+    "neuron": "/tiny-pair/1/3",
+    "neuron, best match": "/tiny-pair/1/3?pairing=match",
+    "neuron, before the nonlinearity": "/tiny-pair/0/2?site=pre",
+    "labels": "/tiny-pair/1/3/labels",
+    "embed": "/tiny-pair/1/3/embed",
+    "invisible": "/tiny-pair/0/invisible",
+    "search": "/tiny-pair/search?q=self",
+    "search everywhere": "/search?q=L0N3",
+    "live": "/tiny-pair/live",
+    "tax": "/tiny-pair/tax",
+    "runs": "/runs",
+    "definitions": "/definitions",
+    "docs": "/docs",
+    "no such neuron": "/tiny-pair/7/3",
+}
+
+#: Most bytes of a first visit, compressed, before anything is asked for (as in test_weight.py).
+MOST = 120_000
+
+#: What the layout shift of a visit may add up to. Nothing moves unless the reader moved it.
+SHIFT = 0.01
+
+#: The same on a phone, where a neuron page still moves a little (0.05): below 0.1 counts as good.
+NARROW_SHIFT = 0.1
+
+WATCH_SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+}).observe({ type: 'layout-shift', buffered: true });
+"""
+
+
+@pytest.fixture
+def said(page: Page) -> Iterator[list[str]]:
+    """What the page says on its console: nothing, at the test's end."""
+    said: list[str] = []
+    page.on(
+        "console",
+        lambda message: said.append(message.text) if message.type in ("error", "warning") else None,
+    )
+    page.on("pageerror", lambda error: said.append(str(error)))
+    yield said
+    assert said == []
+
+
+def serious(page: Page) -> list[str]:
+    """axe-core's serious and critical violations on the page, a line each: rule, element, help."""
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    assert found["passes"], "axe ran"
+    return [
+        f"{fault['id']}: {node['html'][:160]} ({node['failureSummary']})"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]
+
+
+def visited(page: Page, url: str) -> int:
+    """Opens a page with nothing cached; bytes that came over the wire, headers included."""
+    wire: CDPSession = page.context.new_cdp_session(page)
+    wire.send("Network.enable")
+    wire.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    sizes: list[float] = []
+    wire.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    page.goto(url)
+    page.wait_for_load_state("networkidle")
+    wire.detach()
+    assert sizes, "the browser counted"
+    return round(sum(sizes))
+
+
+def excused(name: str, said: list[str]) -> None:
+    """A browser writes the status of an error page on the console: that line alone is right."""
+    if name == "no such neuron":
+        said[:] = [line for line in said if "404" not in line]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_accessible_silent_still_and_light(
+    page: Page, said: list[str], address: str, name: str
+) -> None:
+    page.add_init_script(WATCH_SHIFTS)
+    page.emulate_media(color_scheme="light")
+    weight = visited(page, address + PAGES[name])
+    excused(name, said)
+    assert page.evaluate("window.shifted") <= SHIFT
+    assert weight <= MOST
+    assert serious(page) == []
+    page.emulate_media(color_scheme="dark")
+    assert serious(page) == []
+
+
+def test_a_narrow_page_is_still_and_accessible(page: Page, said: list[str], address: str) -> None:
+    page.add_init_script(WATCH_SHIFTS)
+    page.set_viewport_size({"width": 390, "height": 844})
+    for name in ("home", "explorer", "neuron", "tax"):
+        page.goto(address + PAGES[name])
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("window.shifted") <= NARROW_SHIFT, name
+        assert serious(page) == [], name
+
+
+def test_the_downloaded_page_is_accessible(
+    page: Page, said: list[str], address: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "L1N3.html"
+    file.write_bytes(page.request.get(f"{address}/tiny-pair/1/3/download.html").body())
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.goto(file.as_uri())
+        assert serious(page) == [], scheme
+
+
+def test_an_axe_that_finds_nothing_would_be_noticed(page: Page) -> None:
+    page.set_content("<!doctype html><html><title>x</title><img src='x.png'></html>")
+    assert any("image-alt" in fault for fault in serious(page))
