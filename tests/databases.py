@@ -61,11 +61,11 @@ def fresh(kind: str, *, migrated: bool = True) -> Iterator[str]:
     else:
         template = _postgres_template() if migrated else "template0"
         name = f"{_prefix()}_{next(_numbers)}"
-        _on_server("CREATE DATABASE {} TEMPLATE {}", name, template)
+        on_server("CREATE DATABASE {} TEMPLATE {}", name, template)
         try:
             yield _url_of(name)
         finally:
-            _on_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+            on_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
 
 def postgres_url() -> str:
@@ -93,7 +93,7 @@ def drop_templates() -> None:
     if _sqlite_template.cache_info().currsize:
         shutil.rmtree(_sqlite_template().parent, ignore_errors=True)
     if _postgres_template.cache_info().currsize:
-        _on_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", _postgres_template())
+        on_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", _postgres_template())
 
 
 @cache
@@ -106,8 +106,8 @@ def _sqlite_template() -> Path:
 @cache
 def _postgres_template() -> str:
     name = f"{_prefix()}_template"
-    _on_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
-    _on_server("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", name)
+    on_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+    on_server("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", name)
     _migrate(_url_of(name))
     return name
 
@@ -132,7 +132,16 @@ def _url_of(name: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def _on_server(statement: str, *names: str) -> None:
+def end_connections(name: str) -> None:
+    """End every connection to a database of the server that is used."""
+    with psycopg.connect(postgres_url(), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+        )
+
+
+def on_server(statement: str, *names: str) -> None:
+    """A statement on the server that is used; `{}` in it are the names, quoted."""
     with psycopg.connect(postgres_url(), autocommit=True) as connection:
         connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]
 

@@ -52,8 +52,14 @@ LivePairOption = Annotated[
     list[Path] | None,
     typer.Option(help="The directory of a pair that does not ship. May be given more than once."),
 ]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="Processes; one a core.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="Processes, or actors: one a core, or one a GPU.")
+]
 WorkDirOption = Annotated[Path | None, typer.Option(help="Where partial results are kept.")]
+EngineOption = Annotated[
+    Literal["local", "ray"],
+    typer.Option(help="Processes of this machine, or actors of a Ray cluster (RAY_ADDRESS)."),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 
 
@@ -149,8 +155,13 @@ def precompute(
         None
     ),
     device: DeviceOption = "auto",
+    engine: EngineOption = "local",
     workers: WorkersOption = None,
     work_dir: WorkDirOption = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="I/N: only the I-th of N shares of the work, for an array job."),
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of order and draws.")] = 0,
     with_evidence: EvidenceOption = True,
@@ -158,12 +169,29 @@ def precompute(
 ) -> None:
     """Stream a corpus through a pair's models, and publish a run of every neuron."""
     _use_data_dir(data_dir)
+    if shard is not None:
+        from twinscope import array_job
+
+        if engine != "local":
+            raise faults.UsageFault("--shard goes with --engine local: Ray shares the work itself.")
+        array_job.compute(
+            pair,
+            corpus,
+            shard,
+            tokens=None if tokens is None else _count("--tokens", tokens),
+            device=device,
+            workers=workers,
+            work_dir=work_dir,
+            seed=seed,
+        )
+        return
     _upgrade_own_database()
     run_id = _precompute(
         pair,
         corpus,
         tokens=tokens,
         device=device,
+        engine=engine,
         workers=workers,
         work_dir=work_dir,
         resume=resume,
@@ -175,11 +203,12 @@ def precompute(
             run_id,
             pair=directory,
             device=device,
+            engine=engine,
             workers=workers,
             work_dir=work_dir,
             resume=resume,
         )
-        _counterexamples(run_id, pair=directory, device=device, workers=workers)
+        _counterexamples(run_id, pair=directory, device=device, engine=engine, workers=workers)
 
 
 @app.command()
@@ -195,6 +224,7 @@ def evidence(
         list[str] | None, typer.Option(help="Where the run's corpus is now, if it has moved.")
     ] = None,
     device: DeviceOption = "auto",
+    engine: EngineOption = "local",
     workers: WorkersOption = None,
     work_dir: WorkDirOption = None,
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted stage.")] = False,
@@ -210,6 +240,7 @@ def evidence(
         pair=pair,
         corpus=corpus,
         device=device,
+        engine=engine,
         workers=workers,
         work_dir=work_dir,
         resume=resume,
@@ -228,6 +259,7 @@ def counterexamples(
     ] = 8,
     pair: PairOption = None,
     device: DeviceOption = "auto",
+    engine: EngineOption = "local",
     workers: WorkersOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -240,6 +272,7 @@ def counterexamples(
         most_monosemantic=most_monosemantic,
         pair=pair,
         device=device,
+        engine=engine,
         workers=workers,
     )
 
@@ -368,6 +401,7 @@ def _precompute(
     *,
     tokens: str | None = None,
     device: str = "auto",
+    engine: Literal["local", "ray"] = "local",
     workers: int | None = None,
     work_dir: Path | None = None,
     resume: bool = False,
@@ -385,6 +419,7 @@ def _precompute(
             corpus,
             tokens=count,
             device=device,
+            engine=engine,
             workers=workers,
             work_dir=work_dir,
             resume=resume,
@@ -407,6 +442,7 @@ def _evidence(
     pair: Path | None = None,
     corpus: list[str] | None = None,
     device: str = "auto",
+    engine: Literal["local", "ray"] = "local",
     workers: int | None = None,
     work_dir: Path | None = None,
     resume: bool = False,
@@ -424,6 +460,7 @@ def _evidence(
             corpus_spec=corpus,
             settings=EvidenceSettings.chosen(count, exact),
             device=device,
+            engine=engine,
             workers=workers,
             work_dir=work_dir,
             resume=resume,
@@ -440,6 +477,7 @@ def _counterexamples(
     most_monosemantic: int = 8,
     pair: Path | None = None,
     device: str = "auto",
+    engine: Literal["local", "ray"] = "local",
     workers: int | None = None,
 ) -> None:
     from twinscope import listing
@@ -454,6 +492,7 @@ def _counterexamples(
             most_monosemantic=most_monosemantic,
             pair_spec=pair,
             device=device,
+            engine=engine,
             workers=workers,
             reporter=reporter,
         )

@@ -11,6 +11,7 @@ in any order; a job's own state travels through what `finish` leaves (a file, a 
 from __future__ import annotations
 
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
@@ -20,7 +21,7 @@ from typing import Any, Protocol, Self
 import torch
 
 from worker.activations import Models, load_models
-from worker.errors import WorkerError
+from worker.errors import DiskError, WorkerError
 from worker.interrupts import deferred_interrupt
 from worker.pairs import Version
 
@@ -33,6 +34,16 @@ Stamp = Callable[[Any], Any]
 
 class EngineError(WorkerError):
     """A worker that died or could not start; what is complete is kept."""
+
+
+def carried(error: Exception, where: str) -> Exception:
+    """A worker's fault as it crosses to the coordinator: a user's as it is, a disk's in words,
+    anything else with its trace. `where`: "a worker process", say."""
+    if isinstance(error, WorkerError):
+        return error
+    if isinstance(error, OSError) and error.errno is not None:
+        return DiskError.of(error, where)
+    return RuntimeError(f"in {where}:\n{traceback.format_exc()}")
 
 
 class Work(Protocol):
@@ -48,11 +59,26 @@ class Work(Protocol):
 
 
 class Job(Protocol):
-    """What workers do; it can be pickled."""
+    """What workers do; it can be pickled.
+
+    A job whose worker keeps part of what it found until `finish` (a partial, sums) says so by
+    `remembers = True` (see `remembers`): should the worker die, its tasks are done again. A result
+    with a true `kept` says that everything the worker was given so far is safe.
+    """
 
     def open(self, models: Models) -> Work:
         """Begin, in the worker."""
         ...
+
+
+def remembers(job: Job) -> bool:
+    """Whether a worker of this job keeps what it found in memory, until it finishes."""
+    return bool(getattr(job, "remembers", False))
+
+
+def kept(result: Any) -> bool:
+    """Whether this result says that all its worker has found so far is safe."""
+    return bool(getattr(result, "kept", False))
 
 
 class Engine(Protocol):
@@ -75,7 +101,7 @@ class Engine(Protocol):
 
         Tasks are drawn as they are needed, a bounded number ahead. On Ctrl-C every worker ends
         its task and finishes the job, then `KeyboardInterrupt` is raised. Raises what a task
-        raised, and `EngineError` when a worker dies.
+        raised, and `EngineError` when a worker dies and no other can take its place.
         """
         ...
 

@@ -14,7 +14,6 @@ import queue
 import signal
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,8 +24,7 @@ from typing import Any, Self
 import torch
 
 from worker.activations import load_models
-from worker.engine import EngineError, Job, Stamp, Work
-from worker.errors import WorkerError
+from worker.engine import EngineError, Job, Stamp, Work, carried
 from worker.interrupts import deferred_interrupt
 from worker.pairs import Version
 
@@ -246,10 +244,8 @@ def _serve(connection: Connection, versions: dict[str, Version], device: str) ->
                 connection.send(("finished", (last, time.process_time() - began)))
     except BrokenPipeError:
         os._exit(1)
-    except WorkerError as error:
-        connection.send(("failed", error))
-    except Exception:
-        connection.send(("failed", RuntimeError(f"in a worker process:\n{traceback.format_exc()}")))
+    except Exception as error:
+        connection.send(("failed", carried(error, "a worker process")))
 
 
 def _receive(connection: Connection, inbox: queue.SimpleQueue[tuple[Any, ...]]) -> None:

@@ -6,6 +6,10 @@ command line, into a line on stderr and an exit code. A bug is any other excepti
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class WorkerError(Exception):
     """A fault with its remedy.
@@ -44,6 +48,33 @@ class DeviceError(WorkerError):
 
 class TrainError(WorkerError):
     """A training run that cannot start or cannot go on."""
+
+
+class DiskError(WorkerError):
+    """A file of the work directory that could not be written or read: a full disk, a lost mount."""
+
+    @classmethod
+    def of(cls, error: OSError, where: str) -> DiskError:
+        """From what the system said, at `where` ("a worker process", "the coordinator")."""
+        file = f" ({error.filename})" if error.filename else ""
+        hint = (
+            "free some space, or name another place with --work-dir"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            else "see that the work directory can be read and written"
+        )
+        return cls(
+            f"the work directory failed in {where}: {error.strerror or error}{file}",
+            f"{hint}; what is complete is kept: run the same command again with --resume",
+        )
+
+
+@contextmanager
+def named_disk_faults(where: str) -> Iterator[None]:
+    """An `OSError` of the block comes out as a `DiskError`."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskError.of(error, where) from error
 
 
 def _one_line(text: str) -> str:

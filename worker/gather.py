@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from store.records import SIDES, SITES, HalfArray, Side
+from worker import array_files
 from worker.accumulators import LayerBatch
 from worker.accumulators.accumulator import Rows
 from worker.activations import Models, padded, stream
@@ -55,8 +56,7 @@ class Gathered:
         """Make the files, all zero."""
         self.directory.mkdir(parents=True, exist_ok=True)
         for name, dtype, shape in self._files():
-            (self.directory / name).unlink(missing_ok=True)
-            np.lib.format.open_memmap(self.directory / name, "w+", dtype, shape)
+            array_files.create(self.directory / name, dtype, shape)
 
     def values(self, whose: str, mode: Any = "r") -> HalfArray:
         return np.lib.format.open_memmap(self.directory / f"{whose}.npy", mode)

@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +23,22 @@ from worker.contexts import Contexts, Keys, window_keys
 from worker.layout import Layout
 from worker.sample import Choice, KeyArray, SamplePart, choose, write_rows
 from worker.settings import StatisticsSettings
+from worker.share import Share
 from worker.statistics import Statistics
 
 _TEMPORARY = ".tmp-"
 _MANIFEST = "manifest.json"
+
+Partials = dict[Path, frozenset[int]]
+Note = Callable[[str], object]
+
+
+class DamagedPartial(Exception):
+    """Files that are not what was written."""
+
+
+class ForeignPartial(Exception):
+    """A whole partial of something else."""
 
 
 @dataclass(frozen=True)
@@ -84,19 +96,32 @@ class PartialStore:
         name = f"{min(shards):08d}-{max(shards):08d}-{path.name.removeprefix(_TEMPORARY)}"
         return path.rename(path.parent / name)
 
-    def complete(self) -> dict[Path, frozenset[int]]:
-        """The whole partials of this run and their shards; all else there is removed.
+    def complete(self, share: Share | None = None, note: Note = print) -> Partials:
+        """The whole partials of this run and their shards; what cannot be merged is named.
 
-        A partial whose shards another one covers is removed too (its merger was interrupted).
+        Damaged ones are removed and their shards are computed again; so is a partial whose shards
+        another one covers (its merger was interrupted). One of another run, or of shards of
+        another size, stays where it is and is not merged. With a `share` only the partials of its
+        shards are looked at: others may be at work on the rest.
         """
         found: dict[Path, frozenset[int]] = {}
-        if self.directory.is_dir():
-            for path in sorted(self.directory.iterdir()):
-                shards = self._shards(path)
-                if shards:
-                    found[path] = shards
-                else:
+        for path in sorted(self.directory.iterdir()) if self.directory.is_dir() else ():
+            if path.name.startswith(_TEMPORARY):
+                if share is None:
                     shutil.rmtree(path, ignore_errors=True)
+                continue
+            try:
+                shards = self._shards(path)
+            except ForeignPartial as fault:
+                if share is None:
+                    note(f"{path.name} is not merged: {fault}.")
+            except DamagedPartial as fault:
+                if share is None:
+                    note(f"{path.name} is damaged ({fault}): its shards are computed again.")
+                    shutil.rmtree(path, ignore_errors=True)
+            else:
+                if share is None or share.has_all(shards):
+                    found[path] = shards
         kept: dict[Path, frozenset[int]] = {}
         covered: frozenset[int] = frozenset()
         for path, shards in sorted(found.items(), key=lambda item: -len(item[1])):
@@ -144,17 +169,25 @@ class PartialStore:
         return np.unique(np.concatenate([statistics.windows(), of_sample]))
 
     def _shards(self, path: Path) -> frozenset[int]:
-        """The shards of a whole partial of this run; none of anything else."""
+        """The shards of a whole partial of this run; raises what is wrong with any other."""
         try:
             manifest = json.loads((path / _MANIFEST).read_text("utf-8"))
-            if manifest["run"] != self.run_identity or path.name.startswith(_TEMPORARY):
-                return frozenset()
-            for name, checksum in manifest["files"].items():
-                if _checksum(path / name) != checksum:
-                    return frozenset()
-            return frozenset(manifest["shards"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return frozenset()
+            run, shards = manifest["run"], frozenset(map(int, manifest["shards"]))
+            checksums = dict(manifest["files"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DamagedPartial(f"its {_MANIFEST} cannot be read") from error
+        if run != self.run_identity:
+            raise ForeignPartial(f"it is of {run}, not of {self.run_identity}")
+        for name, checksum in checksums.items():
+            try:
+                is_whole = _checksum(path / name) == checksum
+            except OSError as error:
+                raise DamagedPartial(f"{name} cannot be read") from error
+            if not is_whole:
+                raise DamagedPartial(f"{name} is not what was written")
+        if not shards:
+            raise DamagedPartial("it names no shard")
+        return shards
 
 
 def _read_contexts(path: Path) -> Contexts:

@@ -10,12 +10,11 @@ from typing import Any
 from store.records import SIDES, CorpusRecord, ModelRecord, PairRecord, Side
 from worker.activations import BATCH_TOKENS
 from worker.corpus import Corpus, open_corpus
-from worker.engine import Engine, InProcess
-from worker.engine_local import Processes, default_workers
+from worker.engine import Engine
+from worker.engines import EngineName, make_engine, places
 from worker.errors import UsageError
 from worker.identity import identity_sha256, run_identity
 from worker.layout import Layout
-from worker.models import resolve_device
 from worker.pairs import Pair, Version, load_pair
 from worker.settings import StatisticsSettings
 from worker.shards import SHARD_BATCHES
@@ -37,6 +36,7 @@ class Plan:
     tokens: int | None
     seed: int
     device: str
+    engine_name: EngineName
     workers: int
     batch_windows: int
     shard_windows: int
@@ -57,10 +57,8 @@ class Plan:
         return None if self.tokens is None else self.seed
 
     def engine(self) -> Engine:
-        """Processes on the cores, or this process where there is one worker."""
-        if self.workers == 1:
-            return InProcess(self.versions, self.device)
-        return Processes(self.versions, self.device, self.workers)
+        """What the steps run on; a context manager."""
+        return make_engine(self.engine_name, self.versions, self.device, self.workers)
 
     def pair_record(self) -> PairRecord:
         right = self.versions.get("right")
@@ -82,6 +80,7 @@ def make_plan(
     workers: int | None,
     seed: int,
     settings: StatisticsSettings,
+    engine: EngineName = "local",
     batch_windows: int | None = None,
     shard_windows: int | None = None,
 ) -> Plan:
@@ -90,7 +89,7 @@ def make_plan(
         if number is not None and number < 1:
             raise UsageError(f"{name} is {number}", "give a positive number")
     pair = pair_spec if isinstance(pair_spec, Pair) else load_pair(pair_spec)
-    target = resolve_device(device)
+    target, count = places(engine, device, workers)
     d_vocab = int(pair.left.config["d_vocab"])
     tokenizer = load_tokenizer(pair.tokenizer_path, pair.bos_token, d_vocab)
     vocabulary = token_bytes(tokenizer.tokenizer)
@@ -108,9 +107,8 @@ def make_plan(
     versions = {side: getattr(pair, side) for side in (*SIDES, "control")}
     present: dict[str, Version] = {s: v for s, v in versions.items() if v is not None}
     sides: dict[Side, dict[str, Any]] = {s: present[s].config for s in SIDES if s in present}
-    on_cpu = target.type == "cpu"
     batch_tokens = BATCH_TOKENS[target.type]
-    batch_windows = batch_windows or max(1, batch_tokens // int(pair.left.config["n_ctx"]))
+    usual_windows = max(1, batch_tokens // int(pair.left.config["n_ctx"]))
     return Plan(
         pair=pair,
         versions=present,
@@ -123,9 +121,11 @@ def make_plan(
         tokens=tokens,
         seed=seed,
         device=str(target),
-        workers=(workers or default_workers()) if on_cpu else 1,
-        batch_windows=batch_windows,
-        shard_windows=shard_windows or SHARD_BATCHES * batch_windows,
+        engine_name=engine,
+        workers=count,
+        batch_windows=batch_windows or usual_windows,
+        # Not of this machine's batches: shares of one run may be computed on several machines.
+        shard_windows=shard_windows or SHARD_BATCHES * usual_windows,
         identity=identity,
         sha256=identity_sha256(identity),
     )

@@ -23,6 +23,8 @@ from store.engine import data_dir, open_engine
 from store.errors import AlreadyPublished, RunNotFound
 from store.records import RunRecord
 from worker import steps
+from worker.engines import EngineName
+from worker.errors import named_disk_faults
 from worker.pairs import Pair
 from worker.plan import Plan, make_plan
 from worker.publish import Findings, publish
@@ -42,6 +44,7 @@ def precompute(
     *,
     tokens: int | None = None,
     device: str = "auto",
+    engine: EngineName = "local",
     workers: int | None = None,
     work_dir: Path | None = None,
     resume: bool = False,
@@ -56,6 +59,7 @@ def precompute(
     """Compute and publish the statistics stage of a run; the run as stored.
 
     A run that is published already is returned at once, and the reporter gets a line that says so.
+    Shares of the shards that `array_job.compute_share` left in the work directory are used.
     `work_dir` holds a directory per run (default: `work` in the data directory), in which the
     token sample stays. Batch, shards and flushing change how the work is done, not what comes out.
     Raises `WorkerError` or `StoreError` before any work where something does not fit,
@@ -69,6 +73,7 @@ def precompute(
             corpus_spec,
             tokens=tokens,
             device=device,
+            engine=engine,
             workers=workers,
             seed=seed,
             settings=settings or StatisticsSettings(),
@@ -80,8 +85,12 @@ def precompute(
             reporter.note(f"Run {known.id} of {known.pair.slug} is published already.")
             return known
         path = (work_dir or data_dir() / "work") / plan.run_id
-        with RunDirectory.locked(path) as directory, _progress(database, plan) as site:
-            if not resume:
+        with (
+            RunDirectory.locked(path) as directory,
+            _progress(database, plan) as site,
+            named_disk_faults("the coordinator"),
+        ):
+            if not resume and not directory.has_shares:
                 directory.clear_passing()
             everyone = Several(reporter, site)
             return _compute(database, plan, directory, everyone, flush_seconds)
@@ -168,6 +177,7 @@ def _provenance(plan: Plan, watch: Watch, tally: steps.Tally, sample: int) -> di
             "statistics: accumulators": round(tally.statistics, 2),
         },
         "device": _device_name(plan.device),
+        "engine": plan.engine_name,
         "workers": plan.workers,
         "batch_windows": plan.batch_windows,
         "versions": {"python": platform.python_version(), **{n: version(n) for n in _LIBRARIES}},
@@ -185,7 +195,7 @@ def _provenance(plan: Plan, watch: Watch, tally: steps.Tally, sample: int) -> di
 
 
 def _device_name(device: str) -> str:
-    if device.startswith("cuda"):
+    if device.startswith("cuda") and torch.cuda.is_available():
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return f"{device} ({platform.machine()})"
 

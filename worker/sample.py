@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from store.records import HalfArray, Side, Site
+from worker import array_files
 from worker.accumulators.accumulator import LayerBatch, Rows
 from worker.hashing import HashArray
 from worker.layout import Layout
@@ -194,15 +195,11 @@ def write_sample(
     choice = choose(parts, size)
     blocks = list(layout.blocks())
     width = {(side, layer, site): layout[side].n_neurons for side, layer, site, _ in blocks}
-    files: list[HalfArray] = [
-        np.lib.format.open_memmap(
-            directory / _block_name(side, layer, site),
-            "w+",
-            np.float16,
-            (len(choice.keys), width[side, layer, site]),
-        )
-        for side, layer, site, _ in blocks
-    ]
+    files: list[HalfArray] = []
+    for side, layer, site, _ in blocks:
+        path = directory / _block_name(side, layer, site)
+        array_files.create(path, np.float16, (len(choice.keys), width[side, layer, site]))
+        files.append(np.lib.format.open_memmap(path, "r+"))
     for start in range(0, len(choice.keys), _CHUNK_ROWS):
         end = min(start + _CHUNK_ROWS, len(choice.keys))
         rows = copy_rows(parts, choice, layout.width, start, end)

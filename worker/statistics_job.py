@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -37,10 +38,17 @@ class ShardDone:
     partial: Path | None = None
     shards: frozenset[int] = frozenset()
 
+    @property
+    def kept(self) -> bool:
+        """Whether all that the worker took in so far is on disk."""
+        return self.partial is not None
+
 
 @dataclass(frozen=True)
 class StatisticsJob:
     """What a worker needs to know."""
+
+    remembers: ClassVar[bool] = True
 
     store: PartialStore
     seed: int

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,35 +11,24 @@ import numpy as np
 from store.records import SIDES, LossRecord
 from worker.contexts import Contexts
 from worker.engine import Engine
-from worker.errors import CorpusError, WorkerError
+from worker.errors import WorkerError
 from worker.examples import requests
 from worker.gather import Gathered, GatherJob, Requests, gather_tasks, mismatches
 from worker.layer_job import LayerJob, LayerResults
 from worker.losses import HeldOutStream, LossJob, LossSums
-from worker.partials import Merged, PartialStore
+from worker.partials import Merged
 from worker.plan import Plan
 from worker.reporter import Reporter
 from worker.run_directory import RunDirectory
-from worker.sample import Sample, Threshold, write_sample
-from worker.shards import Shard, ShardStream
+from worker.sample import Sample, write_sample
 from worker.statistics import Statistics
-from worker.statistics_job import FLUSH_SECONDS, StatisticsJob
+from worker.statistics_job import FLUSH_SECONDS
 from worker.token_neuron import ByToken, TokenIndex, token_ids
-
-#: So many partials are merged into one while the pass goes on.
-PARTIALS_AT_ONCE = 8
+from worker.token_pass import Tally, TokenPass
 
 
 class MismatchError(WorkerError):
     """The gather pass did not see what the first pass recorded."""
-
-
-@dataclass
-class Tally:
-    """Where the workers' processor time went, in seconds of all workers together."""
-
-    forward: float = 0.0
-    statistics: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -63,62 +50,14 @@ def statistics_pass(
     flush_seconds: float = FLUSH_SECONDS,
 ) -> Pass:
     """Stream the corpus through the models; goes on from whole partials in the directory."""
-    reporter.step("statistics", plan.tokens, "tokens")
-    store = PartialStore(
-        directory.partials,
-        # A shard's number means something only with the shards' size.
-        f"{plan.sha256}, shards of {plan.shard_windows} windows",
-        plan.layout,
-        plan.settings,
-    )
-    partials = store.complete()
-    done: frozenset[int] = frozenset().union(*partials.values())
-    stream = ShardStream(
-        plan.corpus.documents(plan.order_seed),
-        plan.tokenizer,
-        plan.n_ctx,
-        size=plan.shard_windows,
-        max_tokens=plan.tokens,
-        seed=plan.seed,
-        threshold=Threshold(plan.settings.sample_size),
-    )
-    finished = 0
-    count = 0
-
-    def missing() -> Iterator[Shard]:
-        nonlocal finished, count
-        for shard in stream:
-            count += 1
-            if shard.number in done:
-                finished += shard.windows.unmasked
-                reporter.advance(finished)
-            else:
-                yield shard
-
-    def newest_threshold(shard: Shard) -> Shard:
-        return dataclasses.replace(shard, threshold=stream.threshold.value)
-
-    tally = Tally()
-    job = StatisticsJob(store, plan.seed, plan.batch_windows, flush_seconds)
-    for result in engine.run(job, missing(), newest_threshold):
-        finished += result.n_tokens
-        tally.forward += result.forward_seconds
-        tally.statistics += result.statistics_seconds
-        reporter.advance(finished)
-        if result.partial is not None:
-            partials[result.partial] = result.shards
-            if len(partials) >= PARTIALS_AT_ONCE:
-                partials = {store.replace(partials): frozenset().union(*partials.values())}
-    if not stream.n_tokens:
-        raise CorpusError(
-            f"corpus {plan.corpus_record.spec!r} holds no token", "give text that is not empty"
-        )
-    reporter.advance(stream.n_tokens, total=stream.n_tokens)
-    merged = store.merge(partials)
-    lost = set(range(count)) - merged.shards
+    tokens = TokenPass(plan, directory, reporter)
+    tokens.run(engine, flush_seconds)
+    merged = tokens.store.merge(tokens.partials)
+    lost = tokens.wanted - merged.shards
     if lost:
         raise WorkerError(f"{len(lost)} shards were lost", "run the same command with --resume")
-    return Pass(merged, stream.n_documents, stream.n_windows, stream.n_tokens, tally)
+    stream = tokens.stream
+    return Pass(merged, stream.n_documents, stream.n_windows, stream.n_tokens, tokens.tally)
 
 
 def finish_sample(plan: Plan, merged: Merged, directory: RunDirectory) -> Sample:

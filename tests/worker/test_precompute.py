@@ -12,8 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,66 +19,21 @@ import numpy as np
 import pytest
 
 from store import progress, runs
-from store.engine import open_engine
 from store.errors import DatabaseUnreachable, SchemaMismatch
 from store.records import BANDS, RunRecord
 from tests import databases
 from tests.worker.published import everything, versions
-from tests.worker.tiny_pair import make_corpus, make_pair
+from tests.worker.tiny_pair import make_pair
+from tests.worker.tiny_run import SETTINGS, Disturb, Place, opened, press_ctrl_c
 from worker.corpus import open_corpus
 from worker.engine import EngineError
 from worker.errors import CorpusError, DeviceError, PairError, UsageError, WorkerError
 from worker.pairs import load_pair
-from worker.precompute import precompute
 from worker.reporter import Silent
 from worker.run_directory import RunDirectory
 from worker.sample import open_sample
-from worker.settings import StatisticsSettings
 
-SETTINGS = StatisticsSettings(
-    sample_size=500, top=4, bottom=2, drawn=2, before=6, after=4, partners=2, loss_tokens=300
-)
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Place:
-    """A pair, a corpus and a work directory; every run is published in a database of its own."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.pair = make_pair(root / "tiny-pair")
-        self.corpus = make_corpus(root / "texts")
-
-    def compute(self, url: str, **options: Any) -> RunRecord:
-        given = {
-            "device": "cpu",
-            "workers": 1,
-            "work_dir": self.root / "work",
-            "seed": 5,
-            "tokens": 2500,
-            "settings": SETTINGS,
-            "batch_windows": 8,
-            "shard_windows": 16,
-        }
-        pair = options.pop("pair", self.pair)
-        corpus = options.pop("corpus", str(self.corpus))
-        return precompute(pair, corpus, database_url=url, **(given | options))
-
-    def published(self, **options: Any) -> tuple[RunRecord, dict[str, Any]]:
-        """A run in a fresh database, and all that it published."""
-        with databases.fresh("sqlite") as url:
-            run = self.compute(url, **options)
-            with opened(url) as engine:
-                return run, everything(engine, run)
-
-
-@contextmanager
-def opened(url: str) -> Iterator[Any]:
-    engine = open_engine(url)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 @pytest.fixture(scope="module")
@@ -125,25 +78,6 @@ def test_another_batch_size_changes_rounding_only(place: Place, reference: Refer
             e["example"]["activation"] for e in other_shown if e["example"]["band"] == "top"
         ]
         assert top == pytest.approx(expected, abs=1e-4)
-
-
-class Disturb(Silent):
-    """Does something once, when the first tokens of a step are done."""
-
-    def __init__(self, step: str, deed: Any) -> None:
-        self._step, self._deed, self._now = step, deed, ""
-
-    def step(self, name: str, total: int | None, unit: str) -> None:
-        self._now = name
-
-    def advance(self, done: int, total: int | None = None) -> None:
-        if self._now == self._step and self._deed is not None:
-            deed, self._deed = self._deed, None
-            deed()
-
-
-def press_ctrl_c() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize("step", ["statistics", "gather"])
@@ -226,7 +160,7 @@ def test_two_workers_give_what_one_gives_even_when_one_is_killed(
 COORDINATOR = """
 import multiprocessing, os, signal, sys
 from pathlib import Path
-from tests.worker.test_precompute import SETTINGS, Disturb
+from tests.worker.tiny_run import SETTINGS, Disturb
 from worker.precompute import precompute
 
 if __name__ == "__main__":

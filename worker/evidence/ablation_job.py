@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,8 @@ class AblationJob:
 
     `neurons[side, layer]` are those of earlier layers that are measured.
     """
+
+    remembers: ClassVar[bool] = True  # what it folded comes with `finish`
 
     layout: Layout
     baselines: Baselines

@@ -16,6 +16,7 @@ together without effect.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +100,8 @@ class MassTotals(Totals):
 @dataclass(frozen=True)
 class EffectMassJob:
     """Effect mass of all versions on evidence windows."""
+
+    remembers: ClassVar[bool] = True  # what it folded comes with `finish`
 
     layout: Layout
     baselines: Baselines

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 
 from store.records import HalfArray, Side
+from worker import array_files
 from worker.activations import Models
 from worker.contexts import Contexts, window_keys
 from worker.engine import Engine
@@ -99,7 +100,7 @@ class Embeddings:
         """Make one file, all zero."""
         path = self._path(side, layer)
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.lib.format.open_memmap(path, "w+", np.float16, (len(self.places), d_model))
+        array_files.create(path, np.float16, (len(self.places), d_model))
 
     def _path(self, side: Side, layer: int) -> Path:
         return self.directory / f"{side}.{layer}.npy"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,8 @@ class DensityTotals(Totals):
 @dataclass(frozen=True)
 class JointDensityJob:
     """Of every layer with a LayerNorm after its activation."""
+
+    remembers: ClassVar[bool] = True  # what it folded comes with `finish`
 
     layout: Layout
 

@@ -20,6 +20,7 @@ from store.engine import Engine as Database
 from store.records import SIDES, DocumentRecord, RunRecord, WindowRecord
 from worker import steps
 from worker.contexts import Keys, window_keys
+from worker.engines import EngineName
 from worker.errors import CorpusError, PairError, UsageError, WorkerError
 from worker.evidence.settings import EffectSettings
 from worker.evidence.shown import Shown
@@ -62,6 +63,7 @@ def plan_of_run(
     pair_spec: str | Path | None = None,
     corpus_spec: Sequence[str] | None = None,
     device: str = "auto",
+    engine: EngineName = "local",
     workers: int | None = None,
 ) -> Plan:
     """What the run was computed by, on this machine. Raises `WorkerError` if it cannot be."""
@@ -78,6 +80,7 @@ def plan_of_run(
         corpus_spec or run.provenance.get("corpus") or run.corpus.spec.split(),
         tokens=tokens,
         device=device,
+        engine=engine,
         workers=workers,
         seed=seed,
         settings=settings,

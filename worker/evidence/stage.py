@@ -42,7 +42,8 @@ from store.records import RunRecord
 from worker.activations import load_models
 from worker.contexts import Contexts, split_keys, window_keys
 from worker.engine import Engine
-from worker.errors import UsageError
+from worker.engines import EngineName
+from worker.errors import UsageError, named_disk_faults
 from worker.evidence.baselines import of_sample
 from worker.evidence.candidate_records import candidates
 from worker.evidence.effects import effects, loss_differences
@@ -78,6 +79,7 @@ def evidence(
     corpus_spec: list[str] | None = None,
     settings: EvidenceSettings | None = None,
     device: str = "auto",
+    engine: EngineName = "local",
     workers: int | None = None,
     work_dir: Path | None = None,
     resume: bool = False,
@@ -101,9 +103,15 @@ def evidence(
         spec = run.corpus.spec
         with shown_progress(database, run.id, run.pair.slug, spec, STAGE) as site:
             plan = plan_of_run(
-                run, pair_spec=pair_spec, corpus_spec=corpus_spec, device=device, workers=workers
+                run,
+                pair_spec=pair_spec,
+                corpus_spec=corpus_spec,
+                device=device,
+                engine=engine,
+                workers=workers,
             )
-            with RunDirectory.locked((work_dir or data_dir() / "work") / run.id) as directory:
+            path = (work_dir or data_dir() / "work") / run.id
+            with RunDirectory.locked(path) as directory, named_disk_faults("the coordinator"):
                 everyone = Several(reporter, site)
                 return _compute(database, plan, run, directory, settings, everyone, resume)
     finally:
@@ -161,6 +169,7 @@ def _compute(
         "forward_seconds_a_token": forward,
         "device": plan.device,
         "machine": platform.machine(),
+        "engine": plan.engine_name,
         "workers": plan.workers,
         "evidence_windows": len(found.windows),
         "evidence_tokens": found.windows.n_tokens,

@@ -19,15 +19,13 @@ from store.evidence_records import CounterexampleRecord, SubstitutionSearchRecor
 from store.publish_evidence import publish_search
 from store.records import SIDES, RunRecord, Side
 from worker.contexts import Contexts
-from worker.engine import InProcess
-from worker.engine_local import Processes, default_workers
+from worker.engines import EngineName, make_engine, places
 from worker.errors import UsageError
 from worker.evidence.published_run import pair_of_run
 from worker.evidence.shown import Shown
 from worker.evidence.substitution import CANDIDATES, substitutions
 from worker.evidence.substitution_starts import starts
 from worker.layout import Layout
-from worker.models import resolve_device
 from worker.pairs import Version
 from worker.reporter import Reporter, Silent
 from worker.settings import StatisticsSettings
@@ -57,6 +55,7 @@ def search(
     most_monosemantic: int = MOST_MONOSEMANTIC,
     pair_spec: str | Path | None = None,
     device: str = "auto",
+    engine: EngineName = "local",
     workers: int | None = None,
     database_url: str | None = None,
     reporter: Reporter | None = None,
@@ -80,25 +79,20 @@ def search(
             versions = _most_monosemantic(database, run, most_monosemantic)
         known = [one for one in versions if _is_searched(database, run, one)]
         versions = [one for one in versions if one not in known]
-        target = resolve_device(device)
+        target, most = places(engine, device, workers)
         models: dict[str, Version] = {
             side: model for side in SIDES if (model := getattr(pair, side)) is not None
         }
         layout = Layout.of_configs({side: models[side].config for side in SIDES if side in models})
-        count = min(workers or default_workers(), max(1, len(versions)))
-        engine = (
-            Processes(models, str(target), count)
-            if target.type == "cpu" and count > 1
-            else InProcess(models, str(target))
-        )
+        count = min(most, max(1, len(versions)))
         parameters = dict(run.parameters)
         settings = StatisticsSettings(
             **{k: v for k, v in parameters.items() if k not in ("tokens", "seed")}
         )
         shown, contexts = _shown(database, run, versions)
         begun = list(starts(versions, shown, contexts))
-        with engine:
-            found = tuple(substitutions(engine, begun, layout, settings, reporter))
+        with make_engine(engine, models, str(target), count) as running:
+            found = tuple(substitutions(running, begun, layout, settings, reporter))
         for version in versions:
             _publish(database, run, version, found, sum(_of(one, version) for one in begun))
         return Searched(
