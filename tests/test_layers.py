@@ -26,6 +26,7 @@ ALLOWED = {
 KEPT_TO = {
     "torch": {"worker"},
     "transformer_lens": {"worker"},
+    "ray": {"worker/engine_ray.py", "worker/ray_actor.py", "worker/ray_cluster.py"},
     "fastapi": {"server"},
     "starlette": {"server", "worker/live/app.py"},
     "sqlalchemy": {"store"},

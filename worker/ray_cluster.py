@@ -44,19 +44,23 @@ def cluster(workers: int | None = None) -> dict[str, float]:
                 "object_store_memory": _STORE_BYTES,
             }
         )
-        try:
-            ray.init(
-                include_dashboard=None if address else False,
-                configure_logging=True,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                **options,
-            )
-        except Exception as error:
-            raise EngineError(
-                f"Ray at {address or 'this machine'} cannot be used: {error}",
-                "see that the cluster runs (ray status), or unset RAY_ADDRESS",
-            ) from error
+        for more_tries in (1, 0):
+            try:
+                ray.init(
+                    include_dashboard=None if address else False,
+                    configure_logging=True,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                    **options,
+                )
+                break
+            except Exception as error:
+                ray.shutdown()
+                if address or not more_tries:  # a busy machine is slow to start it
+                    raise EngineError(
+                        f"Ray at {address or 'this machine'} cannot be used: {error}",
+                        "see that the cluster runs (ray status), or unset RAY_ADDRESS",
+                    ) from error
     found: dict[str, float] = ray.cluster_resources()
     return found
 

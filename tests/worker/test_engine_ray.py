@@ -1,0 +1,152 @@
+"""Ray actors give what one process gives, also when one of them is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from store.records import RunRecord
+from tests import databases
+from tests.worker.published import everything
+from tests.worker.tiny_run import Place, opened
+from worker.engine import EngineError
+from worker.errors import DeviceError, UsageError
+from worker.reporter import Silent
+
+ray = pytest.importorskip("ray")
+
+pytestmark = [
+    pytest.mark.xdist_group("ray"),
+    # Ray's own: sockets and processes that it leaves to the interpreter's end.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("ray"))
+
+
+@pytest.fixture(scope="module")
+def reference(place: Place) -> tuple[RunRecord, dict[str, Any]]:
+    return place.published()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cluster() -> Iterator[None]:
+    """Four places for actors, on this machine, whatever cores it has."""
+    from worker.ray_cluster import cluster, leave
+
+    before = os.environ.pop("RAY_ADDRESS", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cluster(4)
+    yield
+    leave()
+    if before is not None:
+        os.environ["RAY_ADDRESS"] = before
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_any_number_of_actors_gives_what_one_process_gives(
+    place: Place, reference: tuple[RunRecord, dict[str, Any]], workers: int
+) -> None:
+    # Small shards and partials that are written at once: all actors have a part.
+    run, found = place.published(engine="ray", workers=workers, shard_windows=8, flush_seconds=0)
+    assert run.id == reference[0].id
+    assert run.provenance["engine"] == "ray"
+    assert run.provenance["workers"] == workers
+    assert found == reference[1]
+
+
+class KillAnActor(Silent):
+    """Kills an actor's process once that so many tokens are done."""
+
+    def __init__(self, tokens: int) -> None:
+        self._tokens, self._step = tokens, ""
+        self.killed = 0
+        self.done: list[int] = []
+
+    def step(self, name: str, total: int | None, unit: str) -> None:
+        self._step = name
+
+    def advance(self, done: int, total: int | None = None) -> None:
+        if self._step != "statistics":
+            return
+        self.done.append(done)
+        if done >= self._tokens and not self.killed:
+            self.killed = actor_pids()[0]
+            os.kill(self.killed, signal.SIGKILL)
+
+
+def actor_pids() -> list[int]:
+    """Processes of this cluster's living actors: descendants of ours that Ray has named so."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            if entry.name.isdigit() and b"ray::Worker" in (entry / "cmdline").read_bytes():
+                raylet = parent(int(entry.name))
+                if parent(raylet) == os.getpid():
+                    found.append(int(entry.name))
+    return sorted(found)
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def test_a_killed_actor_is_replaced_and_its_shards_are_done_again(
+    place: Place, reference: tuple[RunRecord, dict[str, Any]], tmp_path: Path
+) -> None:
+    # Nothing is written until the end: all that the killed one had done is lost with it.
+    killer = KillAnActor(tokens=900)
+    with databases.fresh("sqlite") as url:
+        run = place.compute(
+            url,
+            engine="ray",
+            workers=2,
+            work_dir=tmp_path,
+            shard_windows=8,
+            flush_seconds=1000,
+            reporter=killer,
+        )
+        assert killer.killed
+        assert killer.killed not in actor_pids()
+        assert killer.done[-1] == run.n_tokens
+        with opened(url) as engine:
+            assert everything(engine, run) == reference[1]
+
+
+def test_what_the_cluster_lacks_is_named(place: Place, tmp_path: Path) -> None:
+    with databases.fresh("sqlite") as url:
+        with pytest.raises(UsageError, match=r"5 actors need 5 CPUs.*has 4.*--workers 4"):
+            place.compute(url, engine="ray", workers=5, work_dir=tmp_path)
+        with pytest.raises(DeviceError, match="'cuda' is not in the Ray cluster"):
+            place.compute(url, engine="ray", device="cuda", work_dir=tmp_path)
+
+
+def test_an_actor_that_does_not_see_the_files_says_so(place: Place, tmp_path: Path) -> None:
+    from worker.engine_ray import RayActors
+    from worker.pairs import Version, load_pair
+
+    left = load_pair(place.pair).left
+    away = Version("left", "left", left.config, tmp_path / "elsewhere.safetensors")
+    with (
+        RayActors({"left": away}, "cpu", 1) as engine,
+        pytest.raises(EngineError, match=r"does not see .*elsewhere.*file system"),
+    ):
+        list(engine.run(_Nothing(), [1]))
+
+
+class _Nothing:
+    def open(self, models: Any) -> Any:
+        raise AssertionError("models were not loaded")
