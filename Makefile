@@ -55,4 +55,6 @@ $(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 $(DEV_STAMP): $(STAMP)
 	@echo "Installing what the tests need …"
 	@$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	@if command -v npm >/dev/null; then npm install --prefix $(VENV)/checker --no-save \
+	  --no-package-lock --no-audit --no-fund --silent 'vnu-jar@26'; fi
 	@touch $@

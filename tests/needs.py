@@ -22,17 +22,29 @@ def browser() -> str | None:
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
+def checker() -> bool:
+    """Whether the HTML checker can run: its program, which npm brought, and Java."""
+    jar = Path(sys.prefix) / "checker/node_modules/vnu-jar/build/dist/vnu.jar"
+    return jar.exists() and shutil.which("java") is not None
+
+
 def main() -> int:
-    """Exit code 0 when the browser is there, 1 with the one command that brings it."""
+    """Exit code 0 when all is there, 1 with the one command that brings what is not."""
+    missing = []
     if browser() is None:
-        print(
-            "The tests need a Chromium. Install it with\n\n"
-            "    sudo apt-get install -y chromium\n\n"
-            "or name one: TWINSCOPE_TEST_BROWSER=/path/to/chrome make test",
-            file=sys.stderr,
-        )
-        return 1
-    return 0
+        missing.append("chromium")
+    if not checker():
+        missing.append("default-jre-headless npm")
+        (Path(sys.prefix) / ".installed-dev").unlink(missing_ok=True)  # make installs it next time
+    if not missing:
+        return 0
+    print(
+        "The tests need a Chromium, and Java and npm for the HTML checker. Install what is "
+        f"missing with\n\n    sudo apt-get install -y {' '.join(missing)}\n\n"
+        "(another browser: TWINSCOPE_TEST_BROWSER=/path/to/chrome make test)",
+        file=sys.stderr,
+    )
+    return 1
 
 
 if __name__ == "__main__":
