@@ -72,3 +72,7 @@ class LabelNotFound(StoreError):
 
 class NotTheirs(StoreError):
     """The label is another annotator's."""
+
+
+class LabelsRefused(StoreError):
+    """A file of labels has lines that cannot be labels; the message names them."""

@@ -1,8 +1,9 @@
 """Labels: an append-only history per (weights SHA-256, layer, neuron).
 
-Nothing is ever changed, so which label is an annotator's latest is asked, not kept: the one with
-the highest id that was not withdrawn. Concurrent additions need no lock. What is not of neurons
-alone (`append`, `histories`, `counted`, `is_latest`) serves labels on candidates, too:
+Nothing is ever changed, so which label is an annotator's latest is asked, not kept: the newest that
+was not withdrawn (of two at one moment the one with the higher id: labels of an import come later
+than younger ones of here). Concurrent additions need no lock. What is not of neurons alone
+(`append`, `histories`, `counted`, `is_latest`) serves labels on candidates, too:
 `store.candidate_labels`.
 """
 
@@ -19,8 +20,10 @@ from sqlalchemy import (
     FromClause,
     Row,
     and_,
+    delete,
     func,
     insert,
+    or_,
     select,
 )
 from sqlalchemy.exc import IntegrityError
@@ -30,7 +33,7 @@ from store.errors import StoreError, UnknownModel
 from store.evidence_records import CandidateLabelRecord
 from store.records import VERDICTS, LabelCounts, LabelRecord
 from store.tables import annotator, label, model
-from store.tables_access import label_withdrawal
+from store.tables_access import label_claim, label_skip, label_withdrawal
 from store.types import clean_text, now
 
 LONGEST_DESCRIPTION = 500
@@ -77,7 +80,7 @@ def append(
     must_exist: Callable[[Connection, Row[Any]], None],
 ) -> _Labelled:
     """Append a label on a subject of this name, which `must_exist` in the model's row or refuse."""
-    _validate(record)
+    validate(record)
     stored = replace(
         record,
         annotator=clean_text(record.annotator.strip()),
@@ -116,8 +119,18 @@ def append(
                     raise
             else:
                 assert result.inserted_primary_key is not None
+                _let_go(connection, by, place)
                 return replace(stored, id=int(result.inserted_primary_key[0]))
         return replace(stored, **kept)
+
+
+def _let_go(connection: Connection, by: int, place: dict[str, Any]) -> None:
+    """End what the queue remembers of a version that its annotator has now labelled."""
+    if "neuron" not in place:
+        return
+    for table in (label_claim, label_skip):
+        mine = [table.c[name] == value for name, value in place.items()]
+        connection.execute(delete(table).where(table.c.annotator_id == by, *mine))
 
 
 def _kept(
@@ -156,7 +169,7 @@ def histories(
         .outerjoin(label_withdrawal, label_withdrawal.c.label_id == label.c.id)
         .join(model, model.c.id == label.c.model_id)
         .where(model.c.weights_sha256 == weights_sha256, label.c.layer == layer, condition)
-        .order_by(label.c.id.desc())
+        .order_by(label.c.created_at.desc(), label.c.id.desc())
     )
     with reading(engine) as connection:
         found = connection.execute(query).mappings().all()
@@ -228,7 +241,10 @@ def is_latest(subject: Subject = "neuron") -> ColumnElement[bool]:
         .where(
             *same,
             newer.c.annotator_id == label.c.annotator_id,
-            newer.c.id > label.c.id,
+            or_(
+                newer.c.created_at > label.c.created_at,
+                and_(newer.c.created_at == label.c.created_at, newer.c.id > label.c.id),
+            ),
             ~is_withdrawn(newer),
         )
         .correlate(label)
@@ -259,7 +275,8 @@ def annotator_id(connection: Connection, name: str) -> int:
     return int(known)
 
 
-def _validate(record: LabelRecord | CandidateLabelRecord) -> None:
+def validate(record: LabelRecord | CandidateLabelRecord) -> None:
+    """Raise `StoreError` for a label that cannot be, whatever it is on."""
     if record.verdict not in VERDICTS:
         raise StoreError(f"A verdict is one of {', '.join(VERDICTS)}, not {record.verdict!r}.")
     if not 0 < len(record.annotator.strip()) <= LONGEST_ANNOTATOR:

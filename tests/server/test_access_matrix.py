@@ -10,8 +10,12 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute, Mount, Route
 
 from server.access import ROLES as NESTED
+from server.app import create_app
+from server.settings import Settings
+from store.engine import Engine, open_engine
+from tests import databases
 from tests.server.access_matrix import OPEN, PARTS, READING, RULES, rule_of
-from tests.server.conftest import Served
+from tests.server.conftest import client_of
 from tests.server.team import ROLES, logged_in, team_app
 
 
@@ -44,16 +48,32 @@ def filled(path: str) -> str:
     return re.sub(r"\{(\w+)(?::\w+)?\}", part, path)
 
 
-@pytest.fixture(params=["public", "private"])
-def team(request: pytest.FixtureRequest, served: Served) -> tuple[FastAPI, bool]:
-    """A server in team mode over the shared runs, and whether reading is public there."""
+@pytest.fixture(scope="module")
+def database() -> Iterator[tuple[str, Engine]]:
+    """A database without a run: that is enough to be let in, or not."""
+    with databases.fresh("sqlite") as url:
+        engine = open_engine(url)
+        yield url, engine
+        engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def local(database: tuple[str, Engine]) -> FastAPI:
+    """A server in local mode."""
+    url, engine = database
+    return create_app(Settings(database_url=url, annotator="ada"), engine)
+
+
+@pytest.fixture(scope="module", params=["public", "private"])
+def team(request: pytest.FixtureRequest, database: tuple[str, Engine]) -> tuple[FastAPI, bool]:
+    """A server in team mode, and whether reading is public there."""
     public = request.param == "public"
-    url = served.app.state.site.settings.database_url
-    return team_app(served.engine, url, public_reading=public), public
+    url, engine = database
+    return team_app(engine, url, public_reading=public), public
 
 
-def test_every_route_is_in_the_matrix(served: Served) -> None:
-    routes = routes_of(served.app)
+def test_every_route_is_in_the_matrix(local: FastAPI) -> None:
+    routes = routes_of(local)
     missing = [one for one in routes if rule_of(*one) is None]
     assert missing == [], "add them to tests/server/access_matrix.py"
     gone = sorted(set(RULES) - set(routes))
@@ -75,20 +95,20 @@ def test_each_role_gets_as_far_as_the_matrix_says(
 ) -> None:
     app, public = team
     wrong = []
-    client = logged_in(app, name)
-    for method, path in routes_of(app):
-        rule = rule_of(method, path)
-        if (method, path) == ("POST", "/logout"):
-            continue  # it ends the session: test_login.py
-        address = filled(path) + ("/base.css" if path == "/static" else "")
-        answer = client.request(method, address, json={} if method != "GET" else None)
-        to_login = answer.headers.get("location", "").startswith("/login")
-        kept_out = answer.status_code in (401, 403) or to_login
-        if (method, path) == ("POST", "/login"):
-            kept_out = answer.status_code == 401
-        if kept_out == may(name, rule, public):
-            wrong.append((method, path, answer.status_code))
-        assert answer.status_code < 500, (method, path, answer.text[:200])
+    with logged_in(app, name) as client:
+        for method, path in routes_of(app):
+            rule = rule_of(method, path)
+            if (method, path) == ("POST", "/logout"):
+                continue  # it ends the session: test_login.py
+            address = filled(path) + ("/base.css" if path == "/static" else "")
+            answer = client.request(method, address, json={} if method != "GET" else None)
+            to_login = answer.headers.get("location", "").startswith("/login")
+            kept_out = answer.status_code in (401, 403) or to_login
+            if (method, path) == ("POST", "/login"):
+                kept_out = answer.status_code == 401
+            if kept_out == may(name, rule, public):
+                wrong.append((method, path, answer.status_code))
+            assert answer.status_code < 500, (method, path, answer.text[:200])
     assert wrong == []
 
 
@@ -102,10 +122,13 @@ def may(name: str | None, rule: str | None, public: bool) -> bool:
     return NESTED.index(ROLES[name]) >= NESTED.index(least)  # type: ignore[arg-type]
 
 
-def test_local_mode_lets_its_one_person_do_everything(served: Served) -> None:
-    for method, path in routes_of(served.app):
-        if method == "GET" and path != "/static" and not path.startswith("/log"):
-            answer = served.client.get(filled(path))
+def test_local_mode_lets_its_one_person_do_everything(local: FastAPI) -> None:
+    with client_of(local) as client:
+        for method, path in routes_of(local):
+            if path == "/static" or path.startswith("/log"):
+                continue
+            answer = client.request(method, filled(path), json={} if method != "GET" else None)
             assert answer.status_code not in (401, 403), path
-    assert served.client.get("/login.json").status_code == 404
-    assert served.client.post("/logout", json={}).status_code == 404
+        assert client.get("/login").headers["location"] == "/account"
+        assert client.get("/login.json").status_code == 404
+        assert client.post("/logout", json={}).status_code == 404
