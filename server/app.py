@@ -21,6 +21,8 @@ from server.routes import (
     explorer_downloads,
     home,
     invisible,
+    label_list,
+    label_queue,
     labels,
     live,
     neurons,
@@ -76,7 +78,21 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     # Fixed words first: `/{pair}` would take them all. No pair is named by one of them
     # (worker.pairs.RESERVED), and a test holds the two lists together.
     for module in (
-        *(home, docs, accounts, runs, tax, live, search, invisible, labels, neurons, sharing),
+        *(
+            home,
+            docs,
+            accounts,
+            label_queue,
+            label_list,
+            runs,
+            tax,
+            live,
+            search,
+            invisible,
+            labels,
+            neurons,
+            sharing,
+        ),
         explorer_downloads,
         explorer,
     ):

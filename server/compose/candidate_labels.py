@@ -65,6 +65,7 @@ def add_candidate_label(
     verdict: Verdict,
     description: str,
     confidence: int | None,
+    key: str | None,
 ) -> CandidateLabelCreated:
     """Append a person's label. Raises BadLabel for another side."""
     shown = shown_candidate(site, run, layer, k)
@@ -82,6 +83,7 @@ def add_candidate_label(
             description=description,
             confidence=confidence,
             run_id=run.id,
+            key=key,
         ),
     )
     return CandidateLabelCreated(

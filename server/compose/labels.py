@@ -43,6 +43,7 @@ def label_view(label: LabelRecord | CandidateLabelRecord) -> LabelView:
         run=label.run_id,
         created_at=label.created_at,
         latest=label.latest,
+        withdrawn_at=label.withdrawn_at,
     )
 
 
@@ -124,6 +125,7 @@ def add_label(
     verdict: Verdict,
     description: str,
     confidence: int | None,
+    key: str | None,
 ) -> LabelCreated:
     """Append a person's label; what was kept and the counts now."""
     weights = model_of(run, side).weights_sha256
@@ -138,6 +140,7 @@ def add_label(
             description=description,
             confidence=confidence,
             run_id=run.id,
+            key=key,
         ),
     )
     return LabelCreated(

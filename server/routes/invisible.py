@@ -200,6 +200,7 @@ def add(
         label.verdict,
         label.description,
         label.confidence,
+        label.key,
     )
     if error_responses.wants_json(request):
         return created

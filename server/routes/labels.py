@@ -35,7 +35,7 @@ router = APIRouter(responses={**NOT_FOUND, **BAD_PARAMETER, **UNAVAILABLE})
 DESCRIPTION_LENGTH = 500
 
 #: An address within the site: no scheme, no host, nothing that a browser could read as one.
-WAY_BACK = re.compile(r"/[a-z0-9][A-Za-z0-9/?&=.,:_~%#-]*", re.ASCII)
+WAY_BACK = re.compile(r"/[a-z0-9][A-Za-z0-9/?&=.,:_~%#+-]*", re.ASCII)
 
 
 class Label(BaseModel):
@@ -47,9 +47,14 @@ class Label(BaseModel):
     description: str = Field("", max_length=DESCRIPTION_LENGTH)
     confidence: int | None = Field(None, ge=1, le=5)
     run: str | None = Field(None, max_length=64)
-    back: str | None = Field(None, max_length=1000, description="Forms only.")
+    back: str | None = Field(None, max_length=3000, description="Forms only.")
+    key: str | None = Field(
+        None,
+        max_length=64,
+        description="What you call this label: sent again with the same key it is kept once.",
+    )
 
-    @field_validator("confidence", "run", "back", mode="before")
+    @field_validator("confidence", "run", "back", "key", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
@@ -188,6 +193,7 @@ def add(
         label.verdict,
         label.description,
         label.confidence,
+        label.key,
     )
     if error_responses.wants_json(request):
         return created
@@ -195,7 +201,8 @@ def add(
 
 
 def way_back(pair: str, asked: str | None, otherwise: str) -> str:
-    """Where a form returns: the page it names, if that is one of this pair's, else the labelled."""
-    if asked and WAY_BACK.fullmatch(asked) and asked.startswith(f"/{pair}/"):
+    """Where a form returns: the page it names, if that is one of this pair's or a queue, else the
+    labelled."""
+    if asked and WAY_BACK.fullmatch(asked) and asked.startswith((f"/{pair}/", "/labels")):
         return asked
     return otherwise

@@ -24,6 +24,10 @@ RULES: dict[tuple[str, str], str] = {
     ("GET", "/account"): READER,
     ("GET", "/account.json"): READER,
     ("POST", "/account"): READER,
+    ("GET", "/labels/queue"): ANNOTATOR,
+    ("GET", "/labels/queue.json"): ANNOTATOR,
+    ("POST", "/labels/skip"): ANNOTATOR,
+    ("POST", "/labels/{label_id:int}/withdraw"): ANNOTATOR,
     ("POST", "/{pair}/{layer:int}/{neuron:int}/labels"): ANNOTATOR,
     ("POST", "/{pair}/{layer:int}/invisible/{k:int}/labels"): ANNOTATOR,
 }
