@@ -185,18 +185,27 @@ def histories(
 
 def counts(engine: Engine, weights_sha256: str, layer: int, neuron: int) -> LabelCounts:
     """Each annotator's latest verdict on a version, counted."""
-    return counts_of_layer(engine, weights_sha256, layer).get(neuron, LabelCounts())
+    return _counts(engine, weights_sha256, layer, label.c.neuron == neuron).get(
+        neuron, LabelCounts()
+    )
 
 
 def counts_of_layer(engine: Engine, weights_sha256: str, layer: int) -> dict[int, LabelCounts]:
     """Neuron → counts, for those neurons of a layer that have labels."""
+    return _counts(engine, weights_sha256, layer)
+
+
+def _counts(
+    engine: Engine, weights_sha256: str, layer: int, *conditions: ColumnElement[bool]
+) -> dict[int, LabelCounts]:
     with reading(engine) as connection:
         model_id = connection.scalar(
             select(model.c.id).where(model.c.weights_sha256 == weights_sha256)
         )
         if model_id is None:
             return {}
-        found = counts_by_version(connection, [model_id], label.c.layer == layer)
+        condition = and_(label.c.layer == layer, *conditions)
+        found = counts_by_version(connection, [model_id], condition)
     return {neuron: counted for (_, _, neuron), counted in found.items()}
 
 

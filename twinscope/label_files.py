@@ -14,6 +14,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,16 @@ def export(run: str, out: Path) -> int:
     The file is written under another name and renamed. Errors: `RunNotFound`, `AmbiguousRun`, a
     fault for an ending that is not known or a file that cannot be written.
     """
+    if out.suffix not in ENDINGS:
+        raise faults.UsageFault(f"{out.name} ends in none of {', '.join(ENDINGS)}.")
+    with closing(open_engine()) as engine:
+        return _export(engine, run, out)
+
+
+def _export(engine: Engine, run: str, out: Path) -> int:
     from server.label_rows import COLUMNS, row_of
     from server.table_files import KINDS
 
-    if out.suffix not in ENDINGS:
-        raise faults.UsageFault(f"{out.name} ends in none of {', '.join(ENDINGS)}.")
-    engine = open_engine()
     found = runs.get_run(engine, run)
     wanted = label_list.Wanted(run=found.id, history=True)
     number = 0
@@ -82,7 +87,10 @@ def import_labels(path: Path, engine: Engine | None = None) -> Imported:
             wrong.append((line, str(fault)))
     if wrong:
         raise label_import.refused(wrong)
-    return label_import.add_all(engine or open_engine(), numbered)
+    if engine is not None:
+        return label_import.add_all(engine, numbered)
+    with closing(open_engine()) as own:
+        return label_import.add_all(own, numbered)
 
 
 def is_label_file(path: Path) -> bool:
@@ -92,6 +100,15 @@ def is_label_file(path: Path) -> bool:
     except (StopIteration, faults.Fault):
         return False
     return all(name in first for name in NEEDED)
+
+
+@contextmanager
+def closing(engine: Engine) -> Iterator[Engine]:
+    """The engine, whose connections are closed at the end."""
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
