@@ -93,6 +93,17 @@ def import_labels(path: Path, engine: Engine | None = None) -> Imported:
         return label_import.add_all(own, numbered)
 
 
+def said(imported: Imported) -> str:
+    """`12 labels are new, 30 were here already.`"""
+    new = imported.new
+    text = (
+        f"{new:,} label{' is' if new == 1 else 's are'} new, {imported.known:,} were here already"
+    )
+    if imported.withdrawn:
+        text += f", of these {imported.withdrawn:,} are taken back now"
+    return f"{text}."
+
+
 def is_label_file(path: Path) -> bool:
     """Whether a file holds labels, by its columns (the first line's fields, for JSON lines)."""
     try:
