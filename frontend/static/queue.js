@@ -137,8 +137,10 @@ async function undo(at) {
   }
 }
 
+// Leaving a field is no change of it: what was sent stays sent.
 function remember() {
   const fields = fieldsOf(form());
+  if (JSON.stringify(draftOf(draftName())?.fields) === JSON.stringify(fields)) return;
   if (fields.verdict || fields.description || fields.confidence) {
     keepDraft(draftName(), { fields, sent: false, annotator: card().dataset.annotator });
   } else dropDraft(draftName());
