@@ -11,12 +11,36 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
-
-from store.columns import ExplorerColumn
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 Row = Mapping[str, float | int | str | bool | None]
-Columns = Mapping[str, ExplorerColumn]
+
+
+class Described(Protocol):
+    """What a file says of a column: a `store.columns.ExplorerColumn`, or a `FileColumn`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def anchor(self) -> str: ...
+    @property
+    def type(self) -> Literal["number", "integer", "text", "boolean"]: ...
+
+
+@dataclass(frozen=True)
+class FileColumn:
+    """A column of a file that is none of the explorer's."""
+
+    name: str
+    unit: str
+    anchor: str
+    type: Literal["number", "integer", "text", "boolean"]
+
+
+Columns = Mapping[str, Described]
 #: About the whole file: where it is from, and what its columns mean.
 About = Mapping[str, str]
 

@@ -56,3 +56,23 @@ class AlreadyPublished(StoreError):
         named = f"Run {run.id}" if part is None else f"{part} of run {run.id}"
         super().__init__(f"{named} is published already.")
         self.run = run
+
+
+class AccountExists(StoreError):
+    """The name is an account's already, or labels of an earlier annotator's have it."""
+
+
+class AccountNotFound(StoreError):
+    """No account has this name."""
+
+
+class LabelNotFound(StoreError):
+    """No label has this id."""
+
+
+class NotTheirs(StoreError):
+    """The label is another annotator's."""
+
+
+class LabelsRefused(StoreError):
+    """A file of labels has lines that cannot be labels; the message names them."""

@@ -1,5 +1,10 @@
-// Counts and history of labels, loaded apart from the page; forms sent without leaving it. When
-// anything fails the form goes the plain way.
+// Counts and history of labels, loaded apart from the page; forms sent without leaving it.
+
+import { draftOf, dropDraft, fieldsOf, fill, keepDraft, keysAreOn, learnToken, loginLink, newKey, send } from "./sending.js";
+
+const RETRY_MS = 4000;
+let annotator = "";
+let undone = null;
 
 async function load(address) {
   const fragment = new URL(address, location.href);
@@ -12,7 +17,10 @@ async function load(address) {
 async function refresh(form) {
   const address = form.dataset.labels;
   const side = form.elements.side.value;
-  const part = (await load(address)).querySelector(`[data-side="${side}"]`);
+  const page = await load(address);
+  learnToken(page);
+  annotator = page.querySelector("[data-annotator]")?.dataset.annotator ?? "";
+  const part = page.querySelector(`[data-side="${side}"]`);
   const summary = part?.querySelector("[data-summary]");
   if (!summary) return;
   const counts = document.querySelector(`.${side} [data-counts]`);
@@ -33,7 +41,7 @@ document.addEventListener("keydown", (event) => {
   const at = event.target instanceof Element ? event.target : document.body;
   const typing = at.closest("input, textarea, select, [contenteditable], dialog, .tokens, .js-plotly-plot");
   if (typing && !typing.matches("form[data-labels] input[type=radio]")) return;
-  try { if (localStorage.getItem("twinscope-keys") === "off") return; } catch { /* keys are on */ }
+  if (!keysAreOn()) return;
   const number = Number(event.key) - 1;
   const here = Math.max(forms.findIndex((form) => form.contains(at)), 0);
   const verdict = (form) => form.querySelectorAll("input[name=verdict]")[number];
@@ -45,38 +53,90 @@ document.addEventListener("keydown", (event) => {
   chosen.closest("form").scrollIntoView({ block: "nearest" });
 });
 
-for (const form of forms) {
-  refresh(form).catch(() => {});
+// What was written stays on this machine until the server has said that it keeps it.
+const draftName = (form) => `${form.getAttribute("action")} ${form.elements.side.value}`;
+
+function say(form, text, ...more) {
   const said = form.querySelector(".said");
-  form.addEventListener("submit", async (event) => {
+  said.classList.toggle("warn", Boolean(text));
+  said.replaceChildren(text, ...more);
+}
+
+async function keep(form, draft) {
+  const name = draftName(form);
+  const fields = draft?.fields ?? { ...fieldsOf(form), key: newKey() };
+  keepDraft(name, { fields, sent: true, annotator });
+  say(form, "");
+  const sent = await send(form.action, fields);
+  const said = form.querySelector(".said");
+  if (sent.status === 201) {
+    dropDraft(name);
+    said.textContent = `Kept: ${fields.verdict}.`;
+    const id = sent.body.label.id;
+    const undo = document.createElement("button");
+    undo.type = "button";
+    undo.dataset.undo = "";
+    undo.title = "Take this label back (key u)";
+    undo.textContent = "Undo";
+    undo.addEventListener("click", () => takeBack(form, id));
+    form.querySelector("[data-undo]")?.remove();
+    said.after(undo);
+    undone = undo;
+    refresh(form).catch(() => {});
+  } else if (sent.status === 401) {
+    say(form, "You are not logged in. What you wrote stays here and is sent when you are back.", " ", loginLink());
+  } else if (sent.status === 0 || sent.status >= 500) {
+    say(form, sent.status === 0 ? "The server does not answer; nothing was kept. What you wrote stays here and is sent as soon as it does." : `${sent.error} What you wrote stays here.`);
+    setTimeout(() => { const now = draftOf(name); if (now?.sent) keep(form, now); }, RETRY_MS);
+  } else {
+    keepDraft(name, { fields, sent: false, annotator });
+    say(form, sent.error);
+  }
+}
+
+async function takeBack(form, id) {
+  const sent = await send(`/labels/${id}/withdraw`, {});
+  if (sent.status !== 200) {
+    say(form, sent.error, " ", sent.status === 401 ? loginLink() : "");
+    return;
+  }
+  form.querySelector("[data-undo]")?.remove();
+  undone = null;
+  form.querySelector(".said").textContent = "Taken back; it stays in the history.";
+  refresh(form).catch(() => {});
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "u" || event.ctrlKey || event.metaKey || event.altKey || !undone || !keysAreOn()) return;
+  const at = event.target instanceof Element ? event.target : document.body;
+  if (at.closest("input:not([type=radio]), textarea, select, [contenteditable], dialog, .js-plotly-plot")) return;
+  event.preventDefault();
+  undone.click();
+});
+
+for (const form of forms) {
+  const restore = () => {
+    const draft = draftOf(draftName(form));
+    if (!draft || (draft.annotator && annotator && draft.annotator !== annotator)) return;
+    fill(form, draft.fields);
+    if (draft.sent) keep(form, draft);
+    else say(form, "What you wrote before is back.");
+  };
+  refresh(form).then(restore, restore);
+  form.addEventListener("input", () => {
+    const fields = fieldsOf(form);
+    if (fields.verdict || fields.description || fields.confidence) {
+      keepDraft(draftName(form), { fields: { ...fields, key: newKey() }, sent: false, annotator });
+    } else dropDraft(draftName(form));
+  });
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const fields = Object.fromEntries(new FormData(form));
-    delete fields.back;
-    fields.confidence = fields.confidence ? Number(fields.confidence) : null;
-    said.classList.remove("warn");
-    let answer;
-    try {
-      answer = await fetch(form.action, {
-        method: "POST",
-        headers: { "Content-Type": "application/json", Accept: "application/json" },
-        body: JSON.stringify(fields),
-      });
-    } catch {
-      said.classList.add("warn");
-      said.textContent = "The server does not answer; nothing was kept.";
-      return;
-    }
-    if (answer.ok) {
-      said.textContent = `Kept: ${fields.verdict}.`;
-      refresh(form).catch(() => {});
-      return;
-    }
-    said.classList.add("warn");
-    try {
-      const { error } = await answer.json();
-      said.textContent = error.hint ? `${error.message} ${error.hint}` : error.message;
-    } catch {
-      form.submit();
-    }
+    keep(form);
   });
 }
+addEventListener("online", () => {
+  for (const form of forms) {
+    const draft = draftOf(draftName(form));
+    if (draft?.sent) keep(form, draft);
+  }
+});

@@ -117,10 +117,14 @@ document.addEventListener("keydown", (event) => {
   to.scrollIntoView({ block: "nearest" });
 });
 
-for (const line of document.querySelectorAll(".tokens")) {
-  const focus = line.children[Number(line.dataset.focus)];
-  if (focus) focus.tabIndex = 0;
+function markStops() {
+  for (const line of document.querySelectorAll(".tokens")) {
+    const focus = line.children[Number(line.dataset.focus)];
+    if (focus) focus.tabIndex = 0;
+  }
 }
+markStops();
+document.addEventListener("twinscope-shown", markStops);
 
 // The other version beneath every example at once
 const button = document.querySelector("[data-open-all]");

@@ -74,10 +74,12 @@ def neuron_page(
     view: View,
     pinned: bool,
     base: str = "",
+    only: Side | None = None,
 ) -> NeuronPage:
     """The page of a neuron that the run has (see selection.check_neuron).
 
-    `base` is where the server is reached, for the addresses that are passed on.
+    `base` is where the server is reached, for the addresses that are passed on. With `only` the
+    other version is not made, as though the run had a single side.
     """
     stage = evidence.stage(site.engine, run.id, "evidence")  # before any of it is asked for
     left, right = _columns(site, run, layer, neuron, view)
@@ -85,8 +87,8 @@ def neuron_page(
     place = (layer, neuron)
     permalink = view.address(run, layer, neuron, pinned=True)
     versions = Versions(
-        left=_version(site, run, left, right, view, place, pinned),
-        right=_version(site, run, right, left, view, place, pinned),
+        left=None if only == "right" else _version(site, run, left, right, view, place, pinned),
+        right=None if only == "left" else _version(site, run, right, left, view, place, pinned),
     )
     return NeuronPage(
         pair=run.pair.slug,

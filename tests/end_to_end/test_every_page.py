@@ -31,6 +31,9 @@ PAGES = {
     "search everywhere": "/search?q=L0N3",
     "live": "/tiny-pair/live",
     "tax": "/tiny-pair/tax",
+    "all labels": "/labels",
+    "queue": "/labels/queue?pair=tiny-pair",
+    "account": "/account",
     "runs": "/runs",
     "definitions": "/definitions",
     "docs": "/docs",
@@ -118,7 +121,7 @@ def test_a_page_is_accessible_silent_still_and_light(
 def test_a_narrow_page_is_still_and_accessible(page: Page, said: list[str], address: str) -> None:
     page.add_init_script(WATCH_SHIFTS)
     page.set_viewport_size({"width": 390, "height": 844})
-    for name in ("home", "explorer", "neuron", "tax"):
+    for name in ("home", "explorer", "neuron", "tax", "queue", "all labels"):
         page.goto(address + PAGES[name])
         page.wait_for_load_state("networkidle")
         assert page.evaluate("window.shifted") <= NARROW_SHIFT, name
