@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from store import tables, tables_evidence, tables_tokens
+from store import tables, tables_evidence, tables_tokens, tables_verification
 
 assert tables_evidence.neuron_evidence.metadata is tables.metadata
 assert tables_tokens.token_neuron.metadata is tables.metadata
+assert tables_verification.verification.metadata is tables.metadata
 
 metadata = tables.metadata
