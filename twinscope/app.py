@@ -305,6 +305,35 @@ def runs(data_dir: DataDirOption = None) -> None:
 
 
 @app.command()
+def verify(
+    run: RunArgument,
+    sample: Annotated[int, typer.Option(min=1, help="Versions to recompute.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Which versions.")] = 0,
+    pair: PairOption = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="Where the run's corpus is now, if it has moved.")
+    ] = None,
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Recompute a sample of a published run by brute force, and compare."""
+    _use_data_dir(data_dir)
+    _upgrade_own_database()
+    from twinscope import verify as verification
+
+    verification.verify(
+        run,
+        sample=sample,
+        seed=seed,
+        pair=pair,
+        corpus=corpus,
+        device=device,
+        workers=workers,
+    )
+
+
+@app.command()
 def export(
     run: RunArgument,
     what: Annotated[
