@@ -36,7 +36,7 @@ def whole_file(out: Path, *, force: bool = False) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(unfinished, out)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise Fault(
                 f"There is no space left to write {out}; nothing was left there. Make room, or "
                 "name another place with --out."

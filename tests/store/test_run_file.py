@@ -270,8 +270,8 @@ def test_manifests_that_lie_are_refused(
     ("statement", "message"),
     [
         ("UPDATE run SET identity = json_set(identity, '$.seed', 7)", "but its identity is that"),
-        ("UPDATE model SET weights_sha256 = 'f' || substr(weights_sha256, 2) WHERE id = 1",
-         "left weights differ from the identity"),
+        ("UPDATE corpus SET fingerprint = 'f'", "the corpus differ from the identity"),
+        ("UPDATE run SET parameters = '{}'", "the parameters differ from the identity"),
         ("UPDATE token SET bytes = x'00' WHERE token = 3", "its vocabulary is another"),
         ("UPDATE twinscope_version SET version_num = '9999'", "newer Twinscope"),
         ("CREATE TRIGGER t AFTER INSERT ON run BEGIN DELETE FROM run; END", "tables are others"),

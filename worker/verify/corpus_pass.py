@@ -109,7 +109,7 @@ Ranked = list[tuple[float, float, int, int, int]]
 
 @dataclass
 class SampleRows:
-    """Of the tokens of the sample in one task: keys [s, 3] and the chosen neurons' values [s, m]."""
+    """Tokens of the sample in one task: keys [s, 3] and the chosen neurons' values [s, m]."""
 
     hashes: HashArray
     keys: Longs

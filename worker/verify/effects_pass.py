@@ -136,7 +136,7 @@ def _set(neuron: int, where: Tensor, value: float) -> Callable[[Tensor], Tensor]
 
 
 def _divergence(base: Tensor, changed: Tensor) -> Tensor:
-    """KL of the changed prediction from the base's [B, T], in double precision where there is any."""
+    """KL of the changed prediction from the base's [B, T], in double precision if it is there."""
     exact = torch.float32 if base.device.type == "mps" else torch.float64
     log_p = torch.log_softmax(base.to(exact), -1)
     y = changed.to(exact) - base.to(exact)

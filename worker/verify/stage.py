@@ -4,9 +4,9 @@
     found.ok, found.checks
 
 The order of things: the run is opened again and must still be what it was; versions are drawn; the
-corpus is read without a model (how much there is, which tokens are drawn) and then with the library's
-own model and hooks; losses; if the evidence is published, its estimate for all drawn versions and
-true ablations of some of them; everything is compared, and the result kept.
+corpus is read without a model (how much there is, which tokens are drawn) and then with the
+library's own model and hooks; losses; if the evidence is published, its estimate for all drawn
+versions and true ablations of some of them; everything is compared, and the result kept.
 
 It costs about one plain forward pass over the corpus, and four backward passes over the evidence
 windows. Memory follows the sample, not the corpus.
