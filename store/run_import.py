@@ -15,7 +15,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, func, inspect, select, table
+from sqlalchemy import Engine, func, inspect, select, table
 
 from store import run_file, run_tables, runs, schema, tables, tables_evidence
 from store.bulk import Row
@@ -45,7 +45,7 @@ def import_run(engine: Engine, path: Path, step: Step, scratch: Path | None = No
         source = _opened(path, manifest, database)
         try:
             run = _checked(path, manifest, source)
-            return _load(engine, source, run, path, step)
+            return _load(engine, source, run, _vocabulary(path, source, run), step)
         finally:
             source.dispose()
 
@@ -132,12 +132,14 @@ def _check_identity(path: Path, run: RunRecord) -> None:
         )
 
 
-def _load(engine: Engine, source: Engine, run: RunRecord, path: Path, step: Step) -> RunRecord:
+def _load(
+    engine: Engine, source: Engine, run: RunRecord, vocabulary: list[bytes], step: Step
+) -> RunRecord:
     advance, done = step("publish", "rows"), 0
     with reading(source) as connection, loading(engine, run) as loader:
         of_source = runs.published(connection, run.id)
         total = sum(run_tables.count(connection, one, of_source.key) for one in run_tables.of_run())
-        loader.vocabulary(_vocabulary(path, connection, of_source.vocabulary_id))
+        loader.vocabulary(vocabulary)
         stages: list[Row] = []
         for one in run_tables.of_run():
             for part in run_tables.rows(connection, one, of_source.key):
@@ -154,13 +156,16 @@ def _load(engine: Engine, source: Engine, run: RunRecord, path: Path, step: Step
         return loader.publish_copied(stages, shown, tables_evidence.JOINED)
 
 
-def _vocabulary(path: Path, connection: Connection, vocabulary_id: int) -> list[bytes]:
-    tokens = [
-        bytes(row[1]) for part in run_tables.tokens(connection, vocabulary_id) for row in part
-    ]
-    stored = connection.scalar(
-        select(tables.vocabulary.c.sha256).where(tables.vocabulary.c.id == vocabulary_id)
-    )
+def _vocabulary(path: Path, source: Engine, run: RunRecord) -> list[bytes]:
+    """The bytes of each token id, if they are those that the vocabulary's name says."""
+    with reading(source) as connection:
+        vocabulary_id = runs.published(connection, run.id).vocabulary_id
+        tokens = [
+            bytes(row[1]) for part in run_tables.tokens(connection, vocabulary_id) for row in part
+        ]
+        stored = connection.scalar(
+            select(tables.vocabulary.c.sha256).where(tables.vocabulary.c.id == vocabulary_id)
+        )
     digest = hashlib.sha256()
     for token in tokens:
         digest.update(len(token).to_bytes(4, "little") + token)
