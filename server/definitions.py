@@ -43,6 +43,14 @@ DEFINITIONS: dict[str, Definition] = {
         "post for all others.",
         source="display-site",
     ),
+    "verification": Definition(
+        "verification",
+        "",
+        "A sample of a run's versions recomputed by brute force (twinscope verify): the library's "
+        "own model over the whole corpus, whole forward passes for ablations. An error is a "
+        "difference in parts of what is allowed for that value; above 1 it is wrong.",
+        source="verification",
+    ),
     "n": Definition(
         "tokens",
         "tokens",

@@ -28,6 +28,11 @@ EFFECT_DTYPE = np.dtype("<f4")
 NUMBER_DTYPE = np.dtype("<f8")
 TALLY_DTYPE = np.dtype("<u4")
 
+#: How far a stored snippet value may lie from the one that was computed: in parts of it, and at
+#: least, for values next to zero. Half precision rounds to 11 bits, below 2⁻¹⁴ to steps of 2⁻²⁴.
+VALUE_RELATIVE_ERROR = 2.0**-11
+VALUE_ABSOLUTE_ERROR = 2.0**-25
+
 #: Bands that a score may be of, a bit each: the shown ones from the top to q0-50, and the middle.
 SCORES = (*BANDS[:6], "max25-50")
 

@@ -9,10 +9,10 @@ from itertools import islice
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, Table, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
+from sqlalchemy.exc import DataError, IntegrityError
 
-from store import rows, rows_tokens, runs, tables, tables_tokens
+from store import rows, rows_tokens, run_tables, runs, tables, tables_tokens
 from store.bulk import ChunkedLoad, Progress, Row, RowsByTable, refresh_statistics
 from store.engine import writing
 from store.errors import AlreadyPublished, LoadInterrupted, StoreError
@@ -188,6 +188,46 @@ class Loader:
         self.published = True
         with writing(self._engine) as connection:
             refresh_statistics(connection, (tables.neuron, tables.example, tables.window))
+        return runs.get_run(self._engine, self._run.id)
+
+    def copied(self, table: Table, its_rows: list[Row]) -> None:
+        """Rows of this run as another database has them, without `run_key`; see `run_tables`."""
+        try:
+            with self._claimed() as connection:
+                run_tables.write(connection, table, self._key, its_rows)
+        except (IntegrityError, DataError) as error:
+            said = str(error.orig).strip().splitlines()[0]
+            raise StoreError(f"The database refused some rows of {table.name}: {said}") from error
+
+    def refresh(self, table: Table) -> None:
+        """Tell the planner how a table looks before others that refer to it are loaded."""
+        with writing(self._engine) as connection:
+            refresh_statistics(connection, (table,))
+
+    def publish_copied(
+        self, stages: list[Row], progress: list[dict[str, Any]], joined: Iterable[Table]
+    ) -> RunRecord:
+        """Publish a run that was copied, with its stages and the moments that it had."""
+        with self._claimed() as connection:
+            run_tables.write(connection, tables.run_stage, self._key, stages)
+            for row in progress:
+                known = tables.progress.c.run_id == row["run_id"]
+                connection.execute(delete(tables.progress).where(known))
+                connection.execute(insert(tables.progress).values(row))
+            connection.execute(
+                update(tables.run)
+                .where(tables.run.c.key == self._key)
+                .values(
+                    status="published",
+                    published_at=self._run.published_at,
+                    size_bytes=self._run.size_bytes,
+                    loader=None,
+                    loaded_at=None,
+                )
+            )
+        self.published = True
+        with writing(self._engine) as connection:
+            refresh_statistics(connection, (tables.neuron, tables.window, *joined))
         return runs.get_run(self._engine, self._run.id)
 
     def _tokens_known(self) -> int:

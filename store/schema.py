@@ -134,6 +134,17 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
+def head() -> str:
+    """The newest migration that this program knows."""
+    return _head()
+
+
+def is_known(revision: str) -> bool:
+    """Whether this program has this migration."""
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return revision in {script.revision for script in scripts}
+
+
 def _head() -> str:
     head = ScriptDirectory.from_config(_config()).get_current_head()
     assert head is not None

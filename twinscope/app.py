@@ -341,6 +341,70 @@ def runs(data_dir: DataDirOption = None) -> None:
     listing.print_runs(published, losses, under_way)
 
 
+@app.command()
+def verify(
+    run: RunArgument,
+    sample: Annotated[int, typer.Option(min=1, help="Versions to recompute.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Which versions.")] = 0,
+    pair: PairOption = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="Where the run's corpus is now, if it has moved.")
+    ] = None,
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Recompute a sample of a published run by brute force, and compare."""
+    _use_data_dir(data_dir)
+    _upgrade_own_database()
+    from twinscope import verify as verification
+
+    verification.verify(
+        run,
+        sample=sample,
+        seed=seed,
+        pair=pair,
+        corpus=corpus,
+        device=device,
+        workers=workers,
+    )
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    what: Annotated[
+        Literal["run", "neurons", "examples", "neuronpedia", "labels"],
+        typer.Argument(help="The whole run, for `twinscope import`; or a table of what it found."),
+    ] = "run",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file; its ending (.csv .jsonl .parquet) says of what kind."),
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Write over a file that is there.")] = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Write a run, or what it found, into a file."""
+    _use_data_dir(data_dir)
+    _upgrade_own_database()
+    from twinscope import export as files
+
+    files.export(run, what, out, force=force)
+
+
+@app.command("import")
+def import_(
+    path: Annotated[Path, typer.Argument(help="What `twinscope export RUN` wrote.")],
+    data_dir: DataDirOption = None,
+) -> None:
+    """Take in a run that was exported elsewhere, with the same id."""
+    _use_data_dir(data_dir)
+    _upgrade_own_database()
+    from twinscope import export as files
+
+    files.take_in(path)
+
+
 @database.command("upgrade")
 def upgrade_database(data_dir: DataDirOption = None) -> None:
     """Bring the database's tables up to date."""

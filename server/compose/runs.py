@@ -11,6 +11,7 @@ from server import urls
 from server.errors import RunNotFound
 from server.pages.fields import Link
 from server.pages.runs import (
+    CheckView,
     LayerView,
     LossView,
     ModelView,
@@ -18,12 +19,15 @@ from server.pages.runs import (
     RunPage,
     RunsPage,
     RunView,
+    VerificationView,
 )
 from server.site import Site
 from store import progress as progress_store
 from store import runs as run_store
+from store import verifications
 from store.errors import RunNotFound as UnknownRun
 from store.records import LossRecord, ModelRecord, PairRecord, ProgressRecord, RunRecord, Side
+from store.verifications import VerificationRecord
 
 #: A running precompute that said nothing for this long is shown as stalled.
 SILENCE = timedelta(minutes=2)
@@ -74,6 +78,41 @@ def run_page(site: Site, run_id: str) -> RunPage:
             Link(urls.random_neuron(slug, run=run.id), "A random neuron"),
         ),
         json_href=urls.json_twin(urls.run(run.id)),
+        verification=verification_view(verifications.last(site.engine, run.id)),
+    )
+
+
+def verification_view(record: VerificationRecord | None) -> VerificationView | None:
+    """The last verification, with what came of it in a sentence."""
+    if record is None:
+        return None
+    values = sum(check.n for check in record.checks)
+    wrong = [check for check in record.checks if check.n_failed]
+    if wrong:
+        found = "differ in " + ", ".join(f"{check.name} ({check.n_failed:,})" for check in wrong)
+    else:
+        largest = max((check.largest_error for check in record.checks), default=0.0)
+        found = f"agree; the largest error is {largest:.2g} of what is allowed"
+    return VerificationView(
+        verified_at=record.verified_at,
+        ok=record.ok,
+        versions=record.versions,
+        seed=record.seed,
+        values=values,
+        code_version=record.code_version,
+        sentence=f"{values:,} stored values of {record.versions:,} versions {found}.",
+        checks=tuple(
+            CheckView(
+                name=check.name,
+                n=check.n,
+                n_failed=check.n_failed,
+                largest_error=check.largest_error,
+                where=check.where,
+                tolerance=check.tolerance,
+                failed=check.failed,
+            )
+            for check in record.checks
+        ),
     )
 
 

@@ -96,6 +96,35 @@ class LayerView:
 
 
 @dataclass(frozen=True)
+class CheckView:
+    """One quantity of a verification. An error is a difference in parts of what is allowed, so
+    more than 1 is wrong; `failed` names the first values that are."""
+
+    name: str
+    n: int
+    n_failed: int
+    largest_error: float
+    where: str
+    tolerance: str
+    failed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class VerificationView:
+    """When a run was last recomputed by brute force, for how many of its versions, with which
+    program, and what came of it. `sentence` says it in words."""
+
+    verified_at: datetime | None
+    ok: bool
+    versions: int
+    seed: int
+    values: int
+    code_version: str
+    sentence: str
+    checks: tuple[CheckView, ...]
+
+
+@dataclass(frozen=True)
 class RunsPage:
     """`/runs`: every run, the newest first, and the precomputes under way."""
 
@@ -109,7 +138,8 @@ class RunPage:
     """`/runs/{id}`: progress, parameters, provenance, losses, problems found in the corpus.
 
     `run` is None while a precompute has not loaded anything yet: then there is only `progress`.
-    `parameters`, `provenance` and `identity` are the run's own JSON, unchanged.
+    `parameters`, `provenance` and `identity` are the run's own JSON, unchanged. `verification` is
+    the last one, None before the first.
     """
 
     id: str
@@ -127,3 +157,4 @@ class RunPage:
     corpus_problems: tuple[str, ...]
     begin: tuple[Link, ...]
     json_href: str
+    verification: VerificationView | None = None
