@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from worker.engine_local import Processes, default_workers
 from worker.errors import UsageError
 from worker.identity import identity_sha256, run_identity
 from worker.layout import Layout
-from worker.models import resolve_device
+from worker.models import resolve_device, resolve_dtype
 from worker.pairs import Pair, Version, load_pair
 from worker.settings import StatisticsSettings
 from worker.shards import SHARD_BATCHES
@@ -82,6 +82,7 @@ def make_plan(
     workers: int | None,
     seed: int,
     settings: StatisticsSettings,
+    dtype: str = "float32",
     batch_windows: int | None = None,
     shard_windows: int | None = None,
 ) -> Plan:
@@ -91,6 +92,7 @@ def make_plan(
             raise UsageError(f"{name} is {number}", "give a positive number")
     pair = pair_spec if isinstance(pair_spec, Pair) else load_pair(pair_spec)
     target = resolve_device(device)
+    dtype = resolve_dtype(dtype, target)
     d_vocab = int(pair.left.config["d_vocab"])
     tokenizer = load_tokenizer(pair.tokenizer_path, pair.bos_token, d_vocab)
     vocabulary = token_bytes(tokenizer.tokenizer)
@@ -104,9 +106,12 @@ def make_plan(
         seed=seed,
         settings=settings,
         device_class=target.type,
+        dtype=dtype,
     )
     versions = {side: getattr(pair, side) for side in (*SIDES, "control")}
-    present: dict[str, Version] = {s: v for s, v in versions.items() if v is not None}
+    present: dict[str, Version] = {
+        s: replace(v, dtype=dtype) for s, v in versions.items() if v is not None
+    }
     sides: dict[Side, dict[str, Any]] = {s: present[s].config for s in SIDES if s in present}
     on_cpu = target.type == "cpu"
     batch_tokens = BATCH_TOKENS[target.type]

@@ -78,6 +78,7 @@ def plan_of_run(
         corpus_spec or run.provenance.get("corpus") or run.corpus.spec.split(),
         tokens=tokens,
         device=device,
+        dtype=run.identity["dtype"],
         workers=workers,
         seed=seed,
         settings=settings,
