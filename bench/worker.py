@@ -12,11 +12,16 @@ dtype, the same processes (one a core, with one thread) of the same engine.
 rows of ids) to the published run in a database: tokenizing, the statistics pass, the token sample
 to its place, draws and correspondence of each layer, the gather pass and the publication. What
 precompute does beside that, logit effects (§8), losses (§7) and the search index, is timed and
-shown, but is no part of (b); their rows are written by the publication, which is. Models are loaded before either begins.
+shown, but is no part of (b); their rows are written by the publication, which is. Models are loaded
+before either begins.
 
 (a) is measured before and after each round of (b), on part of the tokens; the ratio b/a of a round
-takes the mean of the two. Medians over rounds are what counts. Processor seconds, of the workers and the coordinator
-together, make a second ratio that depends less on what else the machine does.
+takes the mean of the two. Medians over rounds are what counts. Processor seconds, of the workers
+and the coordinator together, make a second ratio that depends less on what else the machine does.
+At hub size the sample, the comparison, the gather pass and the publication are fixed costs that
+real runs spread over far more tokens: the model of both is printed, and what it foretells.
+
+`--device cuda --dtype bfloat16` takes the same way through one process; no GPU has tried it yet.
 """
 
 from __future__ import annotations

@@ -55,6 +55,9 @@ LivePairOption = Annotated[
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Processes; one a core.")]
 WorkDirOption = Annotated[Path | None, typer.Option(help="Where partial results are kept.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+DtypeOption = Annotated[
+    str, typer.Option(help="What models are computed in: float32, bfloat16 or float16.")
+]
 
 
 @app.command()
@@ -149,6 +152,7 @@ def precompute(
         None
     ),
     device: DeviceOption = "auto",
+    dtype: DtypeOption = "float32",
     workers: WorkersOption = None,
     work_dir: WorkDirOption = None,
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
@@ -164,6 +168,7 @@ def precompute(
         corpus,
         tokens=tokens,
         device=device,
+        dtype=dtype,
         workers=workers,
         work_dir=work_dir,
         resume=resume,
@@ -368,6 +373,7 @@ def _precompute(
     *,
     tokens: str | None = None,
     device: str = "auto",
+    dtype: str = "float32",
     workers: int | None = None,
     work_dir: Path | None = None,
     resume: bool = False,
@@ -385,6 +391,7 @@ def _precompute(
             corpus,
             tokens=count,
             device=device,
+            dtype=dtype,
             workers=workers,
             work_dir=work_dir,
             resume=resume,

@@ -14,7 +14,6 @@ from transformer_lens.model_bridge.sources.native import NativeModel
 from worker.errors import DeviceError, PairError
 from worker.pairs import Version
 
-
 #: What models are computed in, by the names that the command line and a run's identity have.
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from store.records import SIDES, CorpusRecord, ModelRecord, PairRecord, Side
 from worker.activations import BATCH_TOKENS
+from worker.batch_size import planned_batch
 from worker.corpus import Corpus, open_corpus
 from worker.engine import Engine, InProcess
 from worker.engine_local import Processes, default_workers
@@ -114,8 +115,12 @@ def make_plan(
     }
     sides: dict[Side, dict[str, Any]] = {s: present[s].config for s in SIDES if s in present}
     on_cpu = target.type == "cpu"
-    batch_tokens = BATCH_TOKENS[target.type]
-    batch_windows = batch_windows or max(1, batch_tokens // int(pair.left.config["n_ctx"]))
+    processes = (workers or default_workers()) if on_cpu else 1
+    # A shard has the same windows whatever memory a batch finds: --resume counts in shards.
+    quick = max(1, BATCH_TOKENS[target.type] // int(pair.left.config["n_ctx"]))
+    shard_windows = shard_windows or SHARD_BATCHES * (batch_windows or quick)
+    configs = [version.config for version in present.values()]
+    batch_windows = batch_windows or planned_batch(configs, target, processes, dtype)
     return Plan(
         pair=pair,
         versions=present,
@@ -128,9 +133,9 @@ def make_plan(
         tokens=tokens,
         seed=seed,
         device=str(target),
-        workers=(workers or default_workers()) if on_cpu else 1,
+        workers=processes,
         batch_windows=batch_windows,
-        shard_windows=shard_windows or SHARD_BATCHES * batch_windows,
+        shard_windows=shard_windows,
         identity=identity,
         sha256=identity_sha256(identity),
     )

@@ -101,6 +101,7 @@ def _compute(
 ) -> RunRecord:
     with plan.engine() as engine:
         watch = Watch(engine)
+        plan = steps.tried_batch(plan, engine)
         found, findings = find(plan, engine, directory, reporter, watch, flush_seconds)
     run = run_record(plan, watch, found)
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from store.records import SIDES, LossRecord
+from worker.batch_size import PROBE, ProbeJob
 from worker.contexts import Contexts
 from worker.engine import Engine
 from worker.errors import CorpusError, WorkerError
@@ -53,6 +54,18 @@ class Pass:
     n_windows: int
     n_tokens: int
     tally: Tally = field(default_factory=Tally)
+
+
+def tried_batch(plan: Plan, engine: Engine) -> Plan:
+    """The plan with a batch that the device has room for: a GPU is asked by trying.
+
+    Raises `DeviceError` where not even one window fits.
+    """
+    if plan.device == "cpu":
+        return plan
+    job = ProbeJob(plan.layout, plan.settings, plan.n_ctx, plan.batch_windows)
+    (batch_windows,) = engine.run(job, [PROBE])
+    return dataclasses.replace(plan, batch_windows=batch_windows)
 
 
 def statistics_pass(
