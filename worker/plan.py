@@ -63,6 +63,11 @@ class Plan:
             return InProcess(self.versions, self.device)
         return Processes(self.versions, self.device, self.workers)
 
+    def in_float32(self) -> Plan:
+        """The same run, for what is computed in float32 whatever its statistics were."""
+        versions = {side: replace(one, dtype="float32") for side, one in self.versions.items()}
+        return replace(self, versions=versions)
+
     def pair_record(self) -> PairRecord:
         right = self.versions.get("right")
         return PairRecord(
