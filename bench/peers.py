@@ -151,7 +151,7 @@ def saedashboard(shared: Path, plan: Plan, given: argparse.Namespace) -> dict[st
             ran([*command, "--neurons", str(given.sae_neurons), *_windows(given)], given.limit)
         )
     total = int(plan.tokens or 0)
-    # One whole batch of 256 features a version. A layer's next batch finds the forward passes in the
+    # One whole batch of features a version. A layer's next batch finds the forward passes in the
     # cache, which are a small part; all else it does again.
     neurons = sum(p["neurons"] for p in parts)
     seconds = {
