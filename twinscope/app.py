@@ -65,6 +65,9 @@ EngineOption = Annotated[
     typer.Option(help="Processes of this machine, or actors of a Ray cluster (RAY_ADDRESS)."),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+DtypeOption = Annotated[
+    str, typer.Option(help="What models are computed in: float32, bfloat16 or float16.")
+]
 
 
 @app.command()
@@ -160,6 +163,7 @@ def precompute(
     ),
     device: DeviceOption = "auto",
     engine: EngineOption = "local",
+    dtype: DtypeOption = "float32",
     workers: WorkersOption = None,
     work_dir: WorkDirOption = None,
     shard: Annotated[
@@ -196,6 +200,7 @@ def precompute(
         tokens=tokens,
         device=device,
         engine=engine,
+        dtype=dtype,
         workers=workers,
         work_dir=work_dir,
         resume=resume,
@@ -470,6 +475,7 @@ def _precompute(
     tokens: str | None = None,
     device: str = "auto",
     engine: Literal["local", "ray"] = "local",
+    dtype: str = "float32",
     workers: int | None = None,
     work_dir: Path | None = None,
     resume: bool = False,
@@ -488,6 +494,7 @@ def _precompute(
             tokens=count,
             device=device,
             engine=engine,
+            dtype=dtype,
             workers=workers,
             work_dir=work_dir,
             resume=resume,

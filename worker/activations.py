@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
 
-from store.records import Side
+from store.records import Side, Site
 from worker.accumulators.accumulator import LayerBatch, Rows
 from worker.lean import LeanModel
 from worker.models import load_native
@@ -32,7 +34,7 @@ BATCH_WINDOWS = {"cpu": 8, "mps": 32, "cuda": 64}
 
 @dataclass(frozen=True)
 class Models:
-    """Loaded versions by side ("control" may be among them), on one device, in float32."""
+    """Loaded versions by side ("control" may be among them), on one device."""
 
     lean: dict[str, LeanModel]
     device: torch.device
@@ -68,13 +70,14 @@ def stream(
 ) -> None:
     """One forward pass of each side; `take(side, layer, batch)` for each layer in turn.
 
-    What `take` gets is only valid during the call.
+    What `take` gets is only valid during the call: float32, whatever the models compute in.
     """
+
+    def hand_over(side: Side, layer: int, sites: dict[str, torch.Tensor]) -> None:
+        single = {cast(Site, site): values.float() for site, values in sites.items()}
+        take(side, layer, LayerBatch(single, rows))
+
     with torch.inference_mode():
         tokens = torch.from_numpy(rows.windows.tokens).long().to(models.device)
         for side in sides:
-            models.lean[side].forward(
-                tokens,
-                sink=lambda layer, sites, side=side: take(side, layer, LayerBatch(sites, rows)),  # type: ignore[misc]
-                want="none",
-            )
+            models.lean[side].forward(tokens, partial(hand_over, side), want="none")

@@ -21,6 +21,7 @@ def run_identity(
     seed: int,
     settings: StatisticsSettings,
     device_class: str,
+    dtype: str,
 ) -> dict[str, Any]:
     """As plain JSON values. Batch, shards and workers are no part of it: results do not depend
     on them."""
@@ -32,7 +33,7 @@ def run_identity(
         "bos_token": pair.bos_token,
         "corpus": fingerprint,
         "parameters": {"tokens": tokens, "seed": seed, **settings.as_dict()},
-        "dtype": "float32",
+        "dtype": dtype,
         "device": device_class,
         "mode": MODE,
         "statistics": STATISTICS_VERSION,

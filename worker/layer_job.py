@@ -48,12 +48,16 @@ class LayerJob:
     def open(self, models: Models) -> LayerWork:
         return LayerWork(self, models, open_sample(self.sample))
 
-    def tasks(self) -> Iterator[LayerTask]:
-        """All of a run's."""
+    def comparison(self) -> Iterator[LayerTask]:
+        """What is computed from the sample, the longest first."""
         for layer in range(self.layout.sides[0].n_layers):
             yield LayerTask("correspondence", None, layer)
         for one, layer in self.layout.layers():
             yield LayerTask("draws", one.side, layer)
+
+    def logit_effects(self) -> Iterator[LayerTask]:
+        """What is computed from the weights alone."""
+        for one, layer in self.layout.layers():
             yield LayerTask("logit_effects", one.side, layer)
 
 

@@ -14,11 +14,15 @@ from transformer_lens.model_bridge.sources.native import NativeModel
 from worker.errors import DeviceError, PairError
 from worker.pairs import Version
 
+#: What models are computed in, by the names that the command line and a run's identity have.
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
 
 def load_native(
-    version: Version, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    version: Version, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
 ) -> NativeModel:
-    """The version's weights in a plain `NativeModel` (no bridge, no hooks), in evaluation mode.
+    """The version's weights in a plain `NativeModel` (no bridge, no hooks), in evaluation mode;
+    in the version's own dtype unless another is given.
 
     Strict: `PairError` names the tensors that are missing, unknown or of another shape.
     """
@@ -37,7 +41,7 @@ def load_native(
         )
     model.load_state_dict(state, strict=True)
     model.requires_grad_(False)
-    return model.to(device=device, dtype=dtype).eval()
+    return model.to(device=device, dtype=dtype or DTYPES[version.dtype]).eval()
 
 
 def build_native(config: dict[str, Any]) -> NativeModel:
@@ -79,6 +83,27 @@ def resolve_device(name: str) -> torch.device:
     if not known:
         raise DeviceError(f"device {name!r} is not on this machine", hint)
     return device
+
+
+def resolve_dtype(name: str, device: torch.device) -> str:
+    """`name`, if it is a dtype that models are computed in and that the device can do.
+
+    Raises `DeviceError` otherwise. The answer for a CPU or a GPU is had by trying: a product and a
+    fused attention of the size of one head.
+    """
+    if name not in DTYPES:
+        raise DeviceError(f"dtype {name!r} is not known", f"use one of: {', '.join(DTYPES)}")
+    if name == "float32":
+        return name
+    try:
+        x = torch.ones((1, 1, 16, 16), dtype=DTYPES[name], device=device)
+        torch.nn.functional.scaled_dot_product_attention(x, x @ x, x, is_causal=True)
+        capable = device.type != "cuda" or name != "bfloat16" or torch.cuda.is_bf16_supported()
+    except (RuntimeError, TypeError):
+        capable = False
+    if not capable:
+        raise DeviceError(f"{device} cannot compute in {name}", "use --dtype float32")
+    return name
 
 
 def _devices() -> list[str]:

@@ -35,12 +35,14 @@ RESERVED = frozenset(
 
 @dataclass(frozen=True)
 class Version:
-    """One model of a pair. `config` holds TransformerBridgeConfig's fields."""
+    """One model of a pair. `config` holds TransformerBridgeConfig's fields; `dtype`, a name in
+    torch, is what it is computed in."""
 
     side: str
     name: str
     config: dict[str, Any]
     weights: Path
+    dtype: str = "float32"
 
     @cached_property
     def sha256(self) -> str:

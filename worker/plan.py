@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from store.records import SIDES, CorpusRecord, ModelRecord, PairRecord, Side
 from worker.activations import BATCH_TOKENS
+from worker.batch_size import planned_batch
 from worker.corpus import Corpus, open_corpus
 from worker.engine import Engine
 from worker.engines import EngineName, make_engine, places
 from worker.errors import UsageError
 from worker.identity import identity_sha256, run_identity
 from worker.layout import Layout
+from worker.models import resolve_dtype
 from worker.pairs import Pair, Version, load_pair
 from worker.settings import StatisticsSettings
 from worker.shards import SHARD_BATCHES
@@ -60,6 +62,11 @@ class Plan:
         """What the steps run on; a context manager."""
         return make_engine(self.engine_name, self.versions, self.device, self.workers)
 
+    def in_float32(self) -> Plan:
+        """The same run, for what is computed in float32 whatever its statistics were."""
+        versions = {side: replace(one, dtype="float32") for side, one in self.versions.items()}
+        return replace(self, versions=versions)
+
     def pair_record(self) -> PairRecord:
         right = self.versions.get("right")
         return PairRecord(
@@ -81,6 +88,7 @@ def make_plan(
     seed: int,
     settings: StatisticsSettings,
     engine: EngineName = "local",
+    dtype: str = "float32",
     batch_windows: int | None = None,
     shard_windows: int | None = None,
 ) -> Plan:
@@ -90,6 +98,7 @@ def make_plan(
             raise UsageError(f"{name} is {number}", "give a positive number")
     pair = pair_spec if isinstance(pair_spec, Pair) else load_pair(pair_spec)
     target, count = places(engine, device, workers)
+    dtype = resolve_dtype(dtype, target)
     d_vocab = int(pair.left.config["d_vocab"])
     tokenizer = load_tokenizer(pair.tokenizer_path, pair.bos_token, d_vocab)
     vocabulary = token_bytes(tokenizer.tokenizer)
@@ -103,12 +112,17 @@ def make_plan(
         seed=seed,
         settings=settings,
         device_class=target.type,
+        dtype=dtype,
     )
     versions = {side: getattr(pair, side) for side in (*SIDES, "control")}
-    present: dict[str, Version] = {s: v for s, v in versions.items() if v is not None}
+    present: dict[str, Version] = {
+        s: replace(v, dtype=dtype) for s, v in versions.items() if v is not None
+    }
     sides: dict[Side, dict[str, Any]] = {s: present[s].config for s in SIDES if s in present}
-    batch_tokens = BATCH_TOKENS[target.type]
-    usual_windows = max(1, batch_tokens // int(pair.left.config["n_ctx"]))
+    # A shard has the same windows whatever memory a batch finds: --resume counts in shards, and
+    # shares of one run may be computed on several machines.
+    usual_windows = max(1, BATCH_TOKENS[target.type] // int(pair.left.config["n_ctx"]))
+    configs = [version.config for version in present.values()]
     return Plan(
         pair=pair,
         versions=present,
@@ -123,9 +137,8 @@ def make_plan(
         device=str(target),
         engine_name=engine,
         workers=count,
-        batch_windows=batch_windows or usual_windows,
-        # Not of this machine's batches: shares of one run may be computed on several machines.
-        shard_windows=shard_windows or SHARD_BATCHES * usual_windows,
+        batch_windows=batch_windows or planned_batch(configs, target, count, dtype),
+        shard_windows=shard_windows or SHARD_BATCHES * (batch_windows or usual_windows),
         identity=identity,
         sha256=identity_sha256(identity),
     )

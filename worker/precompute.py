@@ -23,6 +23,7 @@ from store.engine import data_dir, open_engine
 from store.errors import AlreadyPublished, RunNotFound
 from store.records import RunRecord
 from worker import steps
+from worker.engine import Engine
 from worker.engines import EngineName
 from worker.errors import named_disk_faults
 from worker.pairs import Pair
@@ -45,6 +46,7 @@ def precompute(
     tokens: int | None = None,
     device: str = "auto",
     engine: EngineName = "local",
+    dtype: str = "float32",
     workers: int | None = None,
     work_dir: Path | None = None,
     resume: bool = False,
@@ -74,6 +76,7 @@ def precompute(
             tokens=tokens,
             device=device,
             engine=engine,
+            dtype=dtype,
             workers=workers,
             seed=seed,
             settings=settings or StatisticsSettings(),
@@ -107,51 +110,72 @@ def _compute(
 ) -> RunRecord:
     with plan.engine() as engine:
         watch = Watch(engine)
-        found = steps.statistics_pass(plan, engine, directory, reporter, flush_seconds)
-        watch.lap("statistics")
-        sample = steps.finish_sample(plan, found.merged, directory)
-        watch.lap("sample", by_workers=False)
-        results = steps.layer_results(plan, engine, directory, reporter)
-        watch.lap("comparison")
-        tokens = steps.token_index(plan, engine, directory, found.merged, sample, reporter)
-        watch.lap("search index")
-        losses = steps.held_out_losses(plan, engine, reporter)
-        watch.lap("losses")
-        wanted, gathered = steps.gather_examples(
-            plan, engine, directory, found.merged, results, sample, reporter
-        )
-        watch.lap("gather")
-    provenance = _provenance(plan, watch, found.tally, len(sample))
-    run = RunRecord(
-        id=plan.run_id,
-        identity_sha256=plan.sha256,
-        identity=plan.identity,
-        pair=plan.pair_record(),
-        corpus=plan.corpus_record,
-        parameters=plan.identity["parameters"],
-        provenance=provenance,
-        n_documents=found.n_documents,
-        n_windows=found.n_windows,
-        n_tokens=found.n_tokens,
-        created_at=watch.started_at,
-    )
-    findings = Findings(
-        plan.layout,
-        found.merged.statistics,
-        results,
-        wanted,
-        gathered,
-        found.merged.contexts,
-        losses,
-        plan.vocabulary,
-        tokens,
-    )
+        plan = steps.tried_batch(plan, engine)
+        found, findings = find(plan, engine, directory, reporter, watch, flush_seconds)
+    run = run_record(plan, watch, found)
     try:
         stored = publish(database, run, findings, reporter)
     except AlreadyPublished as error:  # by another process, meanwhile
         stored = error.run
     directory.clear_passing()
     return stored
+
+
+def find(
+    plan: Plan,
+    engine: Engine,
+    directory: RunDirectory,
+    reporter: Reporter,
+    watch: Watch,
+    flush_seconds: float = FLUSH_SECONDS,
+) -> tuple[steps.Pass, Findings]:
+    """All that a run computes, on an engine that is running; `watch` gets a lap a step."""
+    found = steps.statistics_pass(plan, engine, directory, reporter, flush_seconds)
+    watch.lap("statistics")
+    sample = steps.finish_sample(plan, found.merged, directory)
+    watch.lap("sample", by_workers=False)
+    results = steps.layer_results(plan, engine, directory, reporter)
+    watch.lap("comparison")
+    steps.logit_effects(plan, engine, directory, reporter, results)
+    watch.lap("logit effects")
+    tokens = steps.token_index(plan, engine, directory, found.merged, sample, reporter)
+    watch.lap("search index")
+    losses = steps.held_out_losses(plan, engine, reporter)
+    watch.lap("losses")
+    wanted, gathered = steps.gather_examples(
+        plan, engine, directory, found.merged, results, sample, reporter
+    )
+    watch.lap("gather")
+    merged = found.merged
+    findings = Findings(
+        plan.layout,
+        merged.statistics,
+        results,
+        wanted,
+        gathered,
+        merged.contexts,
+        losses,
+        plan.vocabulary,
+        tokens,
+    )
+    return found, findings
+
+
+def run_record(plan: Plan, watch: Watch, found: steps.Pass) -> RunRecord:
+    """The run as it goes to the store."""
+    return RunRecord(
+        id=plan.run_id,
+        identity_sha256=plan.sha256,
+        identity=plan.identity,
+        pair=plan.pair_record(),
+        corpus=plan.corpus_record,
+        parameters=plan.identity["parameters"],
+        provenance=_provenance(plan, watch, found),
+        n_documents=found.n_documents,
+        n_windows=found.n_windows,
+        n_tokens=found.n_tokens,
+        created_at=watch.started_at,
+    )
 
 
 def _published(database: Database, run_id: str) -> RunRecord | None:
@@ -166,8 +190,8 @@ def _progress(database: Database, plan: Plan) -> AbstractContextManager[Site]:
     return shown_progress(database, plan.run_id, plan.pair.slug, spec, "statistics")
 
 
-def _provenance(plan: Plan, watch: Watch, tally: steps.Tally, sample: int) -> dict[str, Any]:
-    problems = plan.corpus.problems
+def _provenance(plan: Plan, watch: Watch, found: steps.Pass) -> dict[str, Any]:
+    problems, tally = plan.corpus.problems, found.tally
     return {
         "started_at": watch.started_at.isoformat(timespec="seconds"),
         "seconds": watch.seconds,
@@ -188,7 +212,7 @@ def _provenance(plan: Plan, watch: Watch, tally: steps.Tally, sample: int) -> di
                 for flaw in problems.listed
             ],
         },
-        "sample": {"tokens": sample},
+        "sample": {"tokens": min(found.n_tokens, plan.settings.sample_size)},
         "corpus": list(plan.corpus.specs),
         "training": plan.pair.training,
     }

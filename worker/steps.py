@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from store.records import SIDES, LossRecord
+from worker.batch_size import PROBE, ProbeJob
 from worker.contexts import Contexts
 from worker.engine import Engine
 from worker.errors import WorkerError
 from worker.examples import requests
 from worker.gather import Gathered, GatherJob, Requests, gather_tasks, mismatches
-from worker.layer_job import LayerJob, LayerResults
+from worker.layer_job import LayerJob, LayerResults, LayerTask
 from worker.losses import HeldOutStream, LossJob, LossSums
 from worker.partials import Merged
 from worker.plan import Plan
@@ -40,6 +41,18 @@ class Pass:
     n_windows: int
     n_tokens: int
     tally: Tally = field(default_factory=Tally)
+
+
+def tried_batch(plan: Plan, engine: Engine) -> Plan:
+    """The plan with a batch that the device has room for: a GPU is asked by trying.
+
+    Raises `DeviceError` where not even one window fits.
+    """
+    if plan.device == "cpu":
+        return plan
+    job = ProbeJob(plan.layout, plan.settings, plan.n_ctx, plan.batch_windows)
+    (batch_windows,) = engine.run(job, [PROBE])
+    return dataclasses.replace(plan, batch_windows=batch_windows)
 
 
 def statistics_pass(
@@ -85,15 +98,37 @@ def write_contexts(directory: Path, contexts: Contexts) -> None:
 def layer_results(
     plan: Plan, engine: Engine, directory: RunDirectory, reporter: Reporter
 ) -> LayerResults:
-    """Draws, correspondence and logit effects of all layers."""
+    """Draws and correspondence of all layers; `logit_effects` adds to them."""
     job = LayerJob(directory.sample, plan.layout, plan.settings, plan.seed)
-    tasks = list(job.tasks())
-    reporter.step("comparison", len(tasks), "parts")
     found = LayerResults.empty()
-    for done, (task, result) in enumerate(engine.run(job, tasks), 1):
-        found.take(task, result)
-        reporter.advance(done)
+    _take_layers("comparison", list(job.comparison()), job, engine, reporter, found)
     return found
+
+
+def logit_effects(
+    plan: Plan,
+    engine: Engine,
+    directory: RunDirectory,
+    reporter: Reporter,
+    results: LayerResults,
+) -> None:
+    """Logit effects of all layers, into `results`."""
+    job = LayerJob(directory.sample, plan.layout, plan.settings, plan.seed)
+    _take_layers("logit effects", list(job.logit_effects()), job, engine, reporter, results)
+
+
+def _take_layers(
+    name: str,
+    tasks: list[LayerTask],
+    job: LayerJob,
+    engine: Engine,
+    reporter: Reporter,
+    into: LayerResults,
+) -> None:
+    reporter.step(name, len(tasks), "parts")
+    for done, (task, result) in enumerate(engine.run(job, tasks), 1):
+        into.take(task, result)
+        reporter.advance(done)
 
 
 def token_index(

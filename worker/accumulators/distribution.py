@@ -25,7 +25,8 @@ from worker.settings import StatisticsSettings
 
 _BITS_DROPPED = 20  # of float32's 23: three bits of mantissa stay, eight bins to a power of two
 _FIRST_CODE = (LOWEST_POWER + 127) * BINS_PER_POWER  # of the lowest closed bin
-_BLOCK = 512  # neurons whose sums stay in the first-level cache
+_BLOCK = 128  # neurons whose counts stay in a core's caches while a batch passes
+_RECENT_TOKENS = 2**31 - 1  # what a 32-bit counter holds
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,11 @@ class Distribution:
         self.low = low
         self.high = high
         self.counts = counts
-        self._on_device: dict[int, torch.Tensor] = {}  # counts not yet brought to the CPU
+        # Counts not yet in `counts`: on the device, or in half as many bytes as those, which
+        # the caches hold twice as well.
+        self._on_device: dict[int, torch.Tensor] = {}
+        self._recent: npt.NDArray[np.int32] | None = None  # [S, n, N_BINS]
+        self._recent_tokens = 0
 
     @classmethod
     def empty(cls, layout: SideLayout, settings: StatisticsSettings) -> Self:
@@ -74,6 +79,8 @@ class Distribution:
     def update(self, batch: LayerBatch) -> None:
         if not len(batch.rows.index):
             return
+        if batch.on_cpu:
+            self._make_room(len(batch.rows.index))
         for s, site in enumerate(self.sites):
             fold = self._fold_compiled if batch.on_cpu else self._fold_torch
             moments, low, high = fold(s, site, batch)
@@ -133,20 +140,31 @@ class Distribution:
         for s, counts in self._on_device.items():
             self.counts[s] += counts.cpu().numpy()
         self._on_device.clear()
+        if self._recent is not None and self._recent_tokens:
+            self.counts += self._recent
+            self._recent[:] = 0
+            self._recent_tokens = 0
         return self.counts
+
+    def _make_room(self, tokens: int) -> None:
+        """For so many tokens more in the 32-bit counters."""
+        if self._recent is None:
+            self._recent = np.zeros(self.counts.shape, np.int32)
+        if self._recent_tokens + tokens > _RECENT_TOKENS:
+            self._all_counts()
+        self._recent_tokens += tokens
 
     def _fold_compiled(
         self, s: int, site: Site, batch: LayerBatch
     ) -> tuple[Moments, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        values = batch.flat(site)
-        index = batch.rows.index
-        first = values[index[0]].astype(np.float64)
-        pivot = self.moments[s].mean if self.moments[s].n else first
+        values, index = batch.flat(site), batch.rows.index
         n = values.shape[1]
+        known = self.moments[s]
+        pivot = known.mean if known.n else values[index[0]].astype(np.float64)
+        assert self._recent is not None
         sums = np.zeros((4, n))
-        low = np.full(n, np.inf, dtype=np.float32)
-        high = np.full(n, -np.inf, dtype=np.float32)
-        _sweep(values, values.view(np.uint32), index, pivot, self.counts[s], sums, low, high)
+        low, high = np.full(n, np.inf, np.float32), np.full(n, -np.inf, np.float32)
+        _sweep(values, values.view(np.uint32), index, pivot, self._recent[s], sums, low, high)
         return Moments.of_sums(len(index), pivot, *sums), low, high
 
     def _fold_torch(
@@ -186,37 +204,77 @@ def _sweep(
     bits: npt.NDArray[np.uint32],  # the same memory
     index: npt.NDArray[np.int64],  # [T] rows to read
     pivot: npt.NDArray[np.float64],  # [n]
-    counts: npt.NDArray[np.int64],  # [n, N_BINS], added to
+    counts: npt.NDArray[np.int32],  # [n, N_BINS], added to
     sums: npt.NDArray[np.float64],  # [4, n], added to
     low: npt.NDArray[np.float32],
     high: npt.NDArray[np.float32],
 ) -> None:
     """Bins, power sums around the pivot, and extrema of each column, in one reading."""
     n = values.shape[1]
-    place = np.empty(_BLOCK, np.uint64)  # unsigned: an index that needs no check for its sign
+    whole = len(index) - len(index) % 4
     for a in range(0, n, _BLOCK):
         e = min(a + _BLOCK, n)
-        p = pivot[a:e]
-        s1, s2, s3, s4 = sums[0, a:e], sums[1, a:e], sums[2, a:e], sums[3, a:e]
-        lo, hi = low[a:e], high[a:e]
-        block = counts[a:e]
-        for r in index:
-            x = values[r, a:e]
-            for j in range(len(x)):
-                v = x[j]
-                d = np.float64(v) - p[j]
-                d2 = d * d
-                s1[j] += d
-                s2[j] += d2
-                s3[j] += d2 * d
-                s4[j] += d2 * d2
-                lo[j] = min(lo[j], v)
-                hi[j] = max(hi[j], v)
-            u = bits[r, a:e]
-            for j in range(len(u)):
-                m = np.int32((u[j] & np.uint32(0x7FFFFFFF)) >> np.uint32(_BITS_DROPPED))
-                m = max(np.int32(0), min(np.int32(N_SIDE + 1), m - np.int32(_FIRST_CODE - 1)))
-                sign = np.int32(u[j]) >> np.int32(31)  # 0 or -1
-                place[j] = np.uint64(np.int32(MIDDLE) + ((m ^ sign) - sign))
-            for j in range(len(u)):
-                block[np.uint64(j), place[j]] += 1
+        p, s, lo, hi = pivot[a:e], sums[:, a:e], low[a:e], high[a:e]
+        # Four rows at once: the sums are read and written a quarter as often.
+        for i in range(0, whole, 4):
+            _add_four(
+                values[index[i], a:e],
+                values[index[i + 1], a:e],
+                values[index[i + 2], a:e],
+                values[index[i + 3], a:e],
+                p, s[0], s[1], s[2], s[3], lo, hi,
+            )  # fmt: skip
+        for i in range(whole, len(index)):
+            _add_one(values[index[i], a:e], p, s[0], s[1], s[2], s[3], lo, hi)
+        _count(bits, index, a, counts[a:e])
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_four(x0, x1, x2, x3, p, s1, s2, s3, s4, lo, hi):  # type: ignore[no-untyped-def]
+    """Four rows [n] into the sums and extrema."""
+    for j in range(len(p)):
+        v0, v1, v2, v3 = x0[j], x1[j], x2[j], x3[j]
+        d0, d1 = np.float64(v0) - p[j], np.float64(v1) - p[j]
+        d2, d3 = np.float64(v2) - p[j], np.float64(v3) - p[j]
+        q0, q1, q2, q3 = d0 * d0, d1 * d1, d2 * d2, d3 * d3
+        s1[j] += (d0 + d1) + (d2 + d3)
+        s2[j] += (q0 + q1) + (q2 + q3)
+        s3[j] += (q0 * d0 + q1 * d1) + (q2 * d2 + q3 * d3)
+        s4[j] += (q0 * q0 + q1 * q1) + (q2 * q2 + q3 * q3)
+        # Comparisons that keep the old value unless the new one beats it become one instruction.
+        a, b = v0 if v0 < v1 else v1, v2 if v2 < v3 else v3
+        a = a if a < b else b
+        lo[j] = a if a < lo[j] else lo[j]
+        a, b = v0 if v0 > v1 else v1, v2 if v2 > v3 else v3
+        a = a if a > b else b
+        hi[j] = a if a > hi[j] else hi[j]
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_one(x, p, s1, s2, s3, s4, lo, hi):  # type: ignore[no-untyped-def]
+    """One row [n] into the sums and extrema."""
+    for j in range(len(p)):
+        d = np.float64(x[j]) - p[j]
+        q = d * d
+        s1[j] += d
+        s2[j] += q
+        s3[j] += q * d
+        s4[j] += q * q
+        lo[j] = x[j] if x[j] < lo[j] else lo[j]
+        hi[j] = x[j] if x[j] > hi[j] else hi[j]
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(bits, index, first, counts):  # type: ignore[no-untyped-def]
+    """Count each row's values in their bins; columns [first, first + len(counts))."""
+    n = len(counts)
+    place = np.empty(n, np.uint64)  # unsigned: an index that needs no check for its sign
+    for r in index:
+        u = bits[r, first : first + n]
+        for j in range(n):
+            m = np.int32((u[j] & np.uint32(0x7FFFFFFF)) >> np.uint32(_BITS_DROPPED))
+            m = max(np.int32(0), min(np.int32(N_SIDE + 1), m - np.int32(_FIRST_CODE - 1)))
+            sign = np.int32(u[j]) >> np.int32(31)  # 0 or -1
+            place[j] = np.uint64(np.int32(MIDDLE) + ((m ^ sign) - sign))
+        for j in range(n):
+            counts[np.uint64(j), place[j]] += 1

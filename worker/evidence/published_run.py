@@ -81,6 +81,7 @@ def plan_of_run(
         tokens=tokens,
         device=device,
         engine=engine,
+        dtype=run.identity["dtype"],
         workers=workers,
         seed=seed,
         settings=settings,

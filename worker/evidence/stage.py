@@ -152,6 +152,8 @@ def _compute(
     resume: bool,
 ) -> RunRecord:
     sample = token_sample(plan, directory, reporter)
+    # Differences of small divergences and gradients of a half-precision model would be noise.
+    plan = plan.in_float32()
     key = json.dumps([run.identity_sha256, settings.as_dict(), plan.device], sort_keys=True)
     finished = FinishedParts(
         directory.evidence, hashlib.sha256(key.encode()).hexdigest(), resume=resume

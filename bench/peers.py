@@ -1,0 +1,298 @@
+"""The statistics stage beside other ways to make pages of top activations.
+
+    python -m bench.peers --json FILE
+
+Same weights, same tokens, the same k = 20; each in a process of its own with one thread (ours: one
+process a core, figures divided by the cores). SAEDashboard gets an environment of its own, made
+below the cache directory and installed by name; where that fails the bench says so and goes on.
+
+| | plain one-pass | SAEDashboard 0.8.0 | Twinscope |
+|---|---|---|---|
+| sites | the displayed one | `post`, what is positive | `pre`, `mid`, `post` |
+| top examples | 20 windows, one value each | 20 | 20, one a document |
+| lowest, bands below the top, lifted | no | quantile intervals | yes |
+| histogram, moments | no | histogram of positive values | exact, all values |
+| the other version's values, correspondence | no | no | yes |
+| logit effects | no | yes | yes |
+| memory grows with tokens | windows kept | all activations of a batch of features | no |
+
+Only what grows in proportion is extrapolated: pages of the plain method (each is drawn alone), from
+`--neurons` a layer to all; and SAEDashboard's batches of features, each of which reads all tokens
+again. Tokens are not extrapolated unless `--peer-windows` says that peers read fewer; then seconds
+are scaled by the tokens, and the record says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.worker import machine, some_shards
+from store.engine import open_engine
+from store.schema import upgrade
+from worker.activations import load_models
+from worker.engine_local import default_workers
+from worker.plan import Plan, make_plan
+from worker.precompute import precompute
+from worker.settings import StatisticsSettings
+
+PAIR, CORPUS = "pystd-2l", "stdlib"
+REQUIREMENTS = {"saedashboard": ("torch==2.13.*", "sae-dashboard==0.8.0", "pyarrow<21")}
+AIMS = {"saedashboard": 12.0, "plain": 3.0}
+ROOT = Path(__file__).resolve().parents[1]
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+class PeerMissing(Exception):
+    """A peer that cannot be had here, or does not run."""
+
+
+def shared_files(plan: Plan, directory: Path) -> None:
+    """What all peers read: weights, configs, tokenizer, windows, and activations to check by."""
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copy(plan.pair.tokenizer_path, directory / "tokenizer.json")
+    shards = some_shards(plan, int(plan.tokens or 0))
+    for name in ("tokens", "mask"):
+        np.save(
+            directory / f"{name}.npy", np.concatenate([getattr(s.windows, name) for s in shards])
+        )
+    first = torch.from_numpy(shards[0].windows.tokens[:1]).long()
+    for side, version in plan.versions.items():
+        shutil.copy(version.weights, directory / f"{side}.safetensors")
+        (directory / f"{side}.json").write_text(json.dumps(version.config))
+        lean = load_models({side: version}, "cpu").lean[side]
+        with torch.inference_mode():
+            lean.forward(
+                first,
+                lambda layer, sites, side=side: np.save(  # type: ignore[misc]
+                    directory / f"check-{side}-{layer}.npy", sites["post"][0].numpy()
+                ),
+                want="none",
+            )
+
+
+def environment(peer: str, cache: Path) -> Path:
+    """The Python of the peer's environment, made when it is not there. Raises `PeerMissing`."""
+    where = cache / peer
+    python = where / "bin" / "python"
+    if (where / "ready").is_file():
+        return python
+    print(f"  making an environment for {peer} in {where} (some minutes, once) …", flush=True)
+    shutil.rmtree(where, ignore_errors=True)
+    venv.create(where, with_pip=True)
+    install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    done = subprocess.run(
+        [*install, *REQUIREMENTS[peer]], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+        raise PeerMissing(f"{peer} cannot be installed here: {last}")
+    (where / "ready").touch()
+    return python
+
+
+def ran(command: list[str], seconds: float) -> dict[str, Any]:
+    """The JSON that a peer's process printed last. Raises `PeerMissing` where it failed."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=seconds, cwd=ROOT,
+            env=os.environ | ONE_THREAD | {"PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise PeerMissing(f"took longer than {seconds:.0f} s") from error
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise PeerMissing(f"failed: {last}")
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def plain(shared: Path, plan: Plan, given: argparse.Namespace) -> dict[str, Any]:
+    """The plain method on both versions, pages extrapolated."""
+    parts = []
+    for one in plan.layout.sides:
+        command = [sys.executable, "-m", "bench.peer_plain", str(shared), "--side", one.side]
+        parts.append(
+            ran([*command, "--neurons", str(given.neurons), *_windows(given)], given.limit)
+        )
+    total = int(plan.tokens or 0)
+    seconds = {
+        kind: sum(
+            p[f"pass_{kind}"] * total / p["tokens"] + p[f"page_{kind}"] * p["neurons"]
+            for p in parts
+        )
+        for kind in ("seconds", "cpu_seconds")
+    }
+    neurons = sum(p["neurons"] for p in parts)
+    return _figures(seconds, neurons, total, parts, max(p["bytes_a_neuron"] for p in parts))
+
+
+def saedashboard(shared: Path, plan: Plan, given: argparse.Namespace) -> dict[str, Any]:
+    """SAEDashboard on a batch of features of one layer of each version."""
+    python = environment("saedashboard", given.cache)
+    script = str(ROOT / "bench" / "peer_saedashboard.py")
+    parts = []
+    for one in plan.layout.sides:
+        command = [str(python), script, str(shared), "--side", one.side]
+        parts.append(
+            ran([*command, "--neurons", str(given.sae_neurons), *_windows(given)], given.limit)
+        )
+    total = int(plan.tokens or 0)
+    # One whole batch of features a version. A layer's next batch finds the forward passes in the
+    # cache, which are a small part; all else it does again.
+    neurons = sum(p["neurons"] for p in parts)
+    seconds = {
+        kind: sum(p[kind] * total / p["tokens"] + p[f"write_{kind}"] for p in parts)
+        for kind in ("seconds", "cpu_seconds")
+    }
+    return _figures(seconds, neurons, total, parts, max(p["bytes_a_neuron"] for p in parts))
+
+
+def _figures(
+    seconds: dict[str, float], neurons: int, tokens: int, parts: list[dict[str, Any]], size: float
+) -> dict[str, Any]:
+    return {
+        "neurons_per_second_a_core": neurons / seconds["seconds"],
+        "neurons_per_cpu_second": neurons / seconds["cpu_seconds"],
+        "tokens_per_second": tokens * len(parts) / seconds["seconds"],
+        "peak_mib": max(p["peak_mib"] for p in parts),
+        "bytes_a_neuron": size,
+        "parts": parts,
+    }
+
+
+def ours(directory: Path, tokens: int, workers: int) -> dict[str, Any]:
+    """A whole `twinscope precompute` into a new SQLite database, losses and search index too."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    url = f"sqlite:///{directory / 'peers.sqlite3'}"
+    database = open_engine(url, must_be_current=False)
+    upgrade(database)
+    empty = (directory / "peers.sqlite3").stat().st_size
+    began, cpu = time.monotonic(), _cpu()
+    run = precompute(
+        PAIR, CORPUS, tokens=tokens, device="cpu", workers=workers, work_dir=directory / "work",
+        database_url=url,
+    )  # fmt: skip
+    seconds, cpu = time.monotonic() - began, _cpu() - cpu
+    with database.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.dispose()
+    left, right = run.pair.left, run.pair.right
+    versions = left.n_layers * left.d_mlp + (right.n_layers * right.d_mlp if right else 0)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    cpu += sum(run.provenance["cpu_seconds"].get(n, 0.0) for n in _LAPS) if workers > 1 else 0.0
+    return {
+        "neurons_per_second_a_core": versions / seconds / workers,
+        "neurons_per_cpu_second": versions / cpu,
+        "tokens_per_second": 2 * run.n_tokens / seconds,
+        "peak_mib": (peak + workers * children) / 1024,
+        "bytes_a_neuron": ((directory / "peers.sqlite3").stat().st_size - empty) / versions,
+        "seconds": seconds,
+        "workers": workers,
+        "laps": run.provenance["seconds"],
+    }
+
+
+_LAPS = ("statistics", "comparison", "logit effects", "search index", "losses", "gather")
+
+
+def _cpu() -> float:
+    """Processor seconds of this process; workers report their own."""
+    return time.process_time()
+
+
+def _windows(given: argparse.Namespace) -> list[str]:
+    return ["--windows", str(given.peer_windows)] if given.peer_windows else []
+
+
+def report(found: dict[str, Any]) -> None:
+    """Print the table and the ratios."""
+    print(
+        f"\n{'':<14}{'neurons/s/core':>15}{'/processor s':>14}{'tokens/s':>10}{'MiB':>8}"
+        f"{'KiB a neuron':>14}"
+    )
+    for name, one in found["peers"].items():
+        if "missing" in one:
+            print(f"{name:<14}{one['missing']}")
+            continue
+        print(
+            f"{name:<14}{one['neurons_per_second_a_core']:>15.1f}"
+            f"{one['neurons_per_cpu_second']:>14.1f}{one['tokens_per_second']:>10,.0f}"
+            f"{one['peak_mib']:>8,.0f}{one['bytes_a_neuron'] / 1024:>14.1f}"
+        )
+    for name, ratio in found["ratios"].items():
+        print(
+            f"twinscope / {name}: × {ratio['seconds']:.1f} by the clock, × {ratio['cpu']:.1f} by "
+            f"processor seconds (aim × {AIMS[name]:.0f})"
+        )
+
+
+def main() -> None:
+    """Measure, print, and write the figures where `--json` says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tokens", type=int, default=524_288)
+    parser.add_argument("--neurons", type=int, default=32, help="pages a layer of the plain method")
+    parser.add_argument("--sae-neurons", type=int, default=256, help="features of SAEDashboard")
+    parser.add_argument("--peer-windows", type=int, help="peers read only so many windows")
+    parser.add_argument("--workers", type=int, default=default_workers())
+    parser.add_argument("--skip", nargs="*", default=[], choices=("plain", "saedashboard"))
+    parser.add_argument(
+        "--cache", type=Path, default=Path("~/.cache/twinscope-bench").expanduser(),
+        help="where peers' environments are",
+    )  # fmt: skip
+    parser.add_argument("--limit", type=float, default=280, help="seconds of each peer's process")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    found: dict[str, Any] = {
+        "machine": machine(),
+        "tokens": given.tokens,
+        "peers": {},
+        "ratios": {},
+    }
+    with tempfile.TemporaryDirectory(prefix="bench-peers-") as made:
+        plan = make_plan(
+            PAIR, CORPUS, tokens=given.tokens, device="cpu", workers=1, seed=0,
+            settings=StatisticsSettings(),
+        )  # fmt: skip
+        shared = Path(made) / "shared"
+        shared_files(plan, shared)
+        for name, peer in (("plain", plain), ("saedashboard", saedashboard)):
+            if name in given.skip:
+                continue
+            print(f"{name} …", flush=True)
+            try:
+                found["peers"][name] = peer(shared, plan, given)
+            except PeerMissing as error:
+                found["peers"][name] = {"missing": str(error)}
+        print("twinscope …", flush=True)
+        mine = found["peers"]["twinscope"] = ours(Path(made) / "ours", given.tokens, given.workers)
+    for name, one in found["peers"].items():
+        if name in AIMS and "missing" not in one:
+            found["ratios"][name] = {
+                "seconds": mine["neurons_per_second_a_core"] / one["neurons_per_second_a_core"],
+                "cpu": mine["neurons_per_cpu_second"] / one["neurons_per_cpu_second"],
+            }
+    report(found)
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
