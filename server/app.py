@@ -24,6 +24,7 @@ from server.routes import (
     runs,
     search,
     sharing,
+    study_results,
     tax,
 )
 from server.settings import Settings
@@ -72,7 +73,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     # Fixed words first: `/{pair}` would take them all. No pair is named by one of them
     # (worker.pairs.RESERVED), and a test holds the two lists together.
     for module in (
-        *(home, docs, runs, tax, live, search, invisible, labels, neurons, sharing),
+        *(home, docs, runs, study_results, tax, live, search, invisible, labels, neurons, sharing),
         explorer_downloads,
         explorer,
     ):

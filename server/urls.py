@@ -121,6 +121,16 @@ def search_everywhere(text: str = "") -> str:
     return f"/search{query({'q': text})}"
 
 
+def study_results(slug: str) -> str:
+    """What a closed study found."""
+    return f"/studies/{quote(slug)}/results"
+
+
+def study_ratings(slug: str, ending: str) -> str:
+    """The ratings of a closed study as a file: `csv`, `jsonl` or `parquet`."""
+    return f"/studies/{quote(slug)}/ratings.{ending}"
+
+
 def runs() -> str:
     """All runs."""
     return "/runs"

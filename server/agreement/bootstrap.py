@@ -37,7 +37,7 @@ def percentile_interval(values: Floats, n: int, level: float = 0.95) -> Interval
     """The middle `level` of a statistic's draws, widened as t is wider than the normal.
 
     Percentiles are Φ(∓√(n/(n−1))·t): without this, intervals of few neurons are too short.
-    [Hesterberg 2015, The American Statistician 69, 371–386, §3.3] None for fewer than two neurons,
+    [Hesterberg 2015, The American Statistician 69, 371–386] None for fewer than two neurons,
     where a statistic is undefined (NaN) in many draws, and where all draws are alike: neurons that
     do not differ say nothing about others.
     """

@@ -71,7 +71,7 @@ def test_cohens_first_example() -> None:
 
 
 def test_cohen_in_a_textbook_with_its_interval() -> None:
-    # Fleiss, Levin & Paik 2003, table 18.1: κ = .676, standard error .088 (eq. 18.13)
+    # Fleiss, Levin & Paik 2003, table 18.1: κ = .676, standard error .088
     one, other = from_table([[75, 1, 4], [5, 4, 1], [0, 0, 10]])
     assert cohen(one, other) == pytest.approx(0.676, abs=5e-4)
     interval = cohen_interval(one, other, np.arange(100), 3)
