@@ -162,6 +162,20 @@ class ForeignOrigin(PageError):
     code = "foreign_origin"
 
 
+class NotLoggedIn(PageError):
+    """Nobody is logged in, and this takes somebody; the hint is where to log in."""
+
+    status = 401
+    code = "not_logged_in"
+
+
+class Forbidden(PageError):
+    """Whoever is logged in may not do this."""
+
+    status = 403
+    code = "forbidden"
+
+
 class BodyTooLarge(PageError):
     """The request's body is larger than any form here."""
 

@@ -17,6 +17,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from server import access
 from server.site import TEMPLATES, site_of
 from server.static import plotly_styles, static_address
 from server.template_functions import FILTERS, FUNCTIONS
@@ -60,14 +61,44 @@ def page(
     status: int = 200,
     **context: Any,
 ) -> HTMLResponse:
-    """The page object drawn by a template; without `headers` it is asked for anew each time."""
-    html = drawn(request, template, page_object, **context)
-    return HTMLResponse(html, status, dict(headers or {"Cache-Control": FRESH}))
+    """The page object drawn by a template; without `headers` it is asked for anew each time.
+
+    A page with an `ETag` is the same for everybody and may be kept by a cache, so nothing of
+    whoever asks gets into it.
+    """
+    kept = dict(headers or {"Cache-Control": FRESH})
+    draw = drawn_for_all if "ETag" in kept else drawn
+    return HTMLResponse(draw(request, template, page_object, **context), status, kept)
 
 
 def drawn(request: Request, template: str, page_object: object, **context: Any) -> str:
-    """The page object drawn by a template."""
-    return site_of(request).templates.get_template(template).render(page=page_object, **context)
+    """The page object drawn by a template for whoever asks.
+
+    Templates get `person` (None: nobody), `team` (whether there are accounts), `csrf_token` and
+    `csrf_field()`; see `server.access`.
+    """
+    token = access.csrf_token(request)
+    return _drawn(
+        request,
+        template,
+        page=page_object,
+        person=access.person(request),
+        csrf_token=token,
+        csrf_field=lambda: access.csrf_field(token) if token else "",
+        **context,
+    )
+
+
+def drawn_for_all(request: Request, template: str, page_object: object, **context: Any) -> str:
+    """The page object drawn the same for everybody: `person` is None and there is no token."""
+    nobody: dict[str, Any] = {"person": None, "csrf_token": "", "csrf_field": lambda: ""}
+    return _drawn(request, template, page=page_object, **nobody, **context)
+
+
+def _drawn(request: Request, template: str, **context: Any) -> str:
+    site = site_of(request)
+    team = site.settings.mode == "team"
+    return site.templates.get_template(template).render(team=team, **context)
 
 
 def is_pinned(request: Request, run: RunRecord) -> bool:

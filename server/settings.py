@@ -36,7 +36,7 @@ class Settings:
     """
 
     database_url: str | None = None
-    mode: Literal["local"] = "local"
+    mode: Literal["local", "team"] = "local"
     allowed_hosts: tuple[str, ...] = LOOPBACK_HOSTS
     behind_proxy: bool = False
     annotator: str = "local"

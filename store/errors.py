@@ -56,3 +56,23 @@ class AlreadyPublished(StoreError):
         named = f"Run {run.id}" if part is None else f"{part} of run {run.id}"
         super().__init__(f"{named} is published already.")
         self.run = run
+
+
+class StudyNotFound(StoreError):
+    """No study is called so."""
+
+
+class StudyExists(StoreError):
+    """Another study is called so."""
+
+
+class StudyFrozen(StoreError):
+    """What is asked for would change a study after its start, or rate one that is not running."""
+
+
+class NotARater(StoreError):
+    """Whoever asks has not begun to rate this study, or the card is none of theirs."""
+
+
+class InvalidStudy(StoreError):
+    """A study, or a rating, that cannot be kept as it is."""

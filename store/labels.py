@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, insert, select
-from sqlalchemy.exc import IntegrityError
 
+from store.annotators import annotator_id
 from store.engine import reading, writing
 from store.errors import StoreError, UnknownModel
 from store.evidence_records import CandidateLabelRecord
@@ -77,7 +77,7 @@ def append(
             insert(label).values(
                 model_id=found.id,
                 layer=record.layer,
-                annotator_id=_annotator_id(connection, stored.annotator),
+                annotator_id=annotator_id(connection, stored.annotator),
                 verdict=stored.verdict,
                 description=stored.description,
                 confidence=stored.confidence,
@@ -179,19 +179,6 @@ def is_latest(subject: Subject = "neuron") -> ColumnElement[bool]:
         .correlate(label)
         .exists()
     )
-
-
-def _annotator_id(connection: Connection, name: str) -> int:
-    found = select(annotator.c.id).where(annotator.c.name == name)
-    annotator_id = connection.scalar(found)
-    if annotator_id is None:
-        try:
-            with connection.begin_nested():
-                connection.execute(insert(annotator).values(name=name, created_at=now()))
-        except IntegrityError:
-            pass  # their first two labels came at once
-        annotator_id = connection.execute(found).scalar_one()
-    return int(annotator_id)
 
 
 def _validate(record: LabelRecord | CandidateLabelRecord) -> None:

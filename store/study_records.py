@@ -47,8 +47,9 @@ class StudyDesign:
 
     `neurons_per_version` are drawn from each version over all `layers` together. `repeat_share` and
     `planted_share` are shares of a rater's cards of drawn neurons, added to them. `apart` is the
-    least number of cards between two of one neuron. `seconds_cap` is the longest that counts as
-    time spent on a card at one go.
+    least number of cards from one of a neuron (of either version) to its next. `seconds_cap` is the
+    longest that counts as time spent on a card at one go. A snippet has `before` tokens before its
+    focus and `after` behind it, filled up where the text begins or ends.
     """
 
     layers: tuple[int, ...]
@@ -61,6 +62,8 @@ class StudyDesign:
     assignment: Assignment = "between"
     apart: int = 15
     seconds_cap: int = 600
+    before: int = 20
+    after: int = 7
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as stored and as shown in the protocol."""
@@ -149,3 +152,37 @@ class Rating:
     confidence: int | None
     seconds: float
     created_at: datetime
+
+
+@dataclass(frozen=True)
+class RaterRecord:
+    """A rater's place in a study. `cards` are items' numbers in the order in which they come.
+
+    `item` is the card that the clock is on, `paused` whether it stands; `rated` maps the number of
+    each card that was rated to the latest rating's verdict, rule and confidence.
+    """
+
+    number: int
+    cards: tuple[int, ...]
+    item: int | None
+    paused: bool
+    rated: dict[int, GivenRating]
+
+    @property
+    def pseudonym(self) -> str:
+        """How the rater is named in all that is shown of a study: R1, R2 and so on."""
+        return f"R{self.number}"
+
+    @property
+    def next_card(self) -> int | None:
+        """The first card that is not rated yet; None when all are."""
+        return next((card for card in self.cards if card not in self.rated), None)
+
+
+@dataclass(frozen=True)
+class GivenRating:
+    """What a rater said of a card."""
+
+    verdict: RatingVerdict
+    rule: str = ""
+    confidence: int | None = None

@@ -97,10 +97,11 @@ study_rater = Table(
     Column("cards", Json, nullable=False),
     Column("annotator_id", ForeignKey("annotator.id")),
     Column("joined_at", Moment),
-    # The clock: the card that is before the rater, since when, and what was spent on it before.
+    # The clock: the card that is before the rater, since when (NULL: paused), and the seconds that
+    # were spent on each card before.
     Column("item", Integer),
     Column("shown_at", Moment),
-    Column("spent", Double, nullable=False, server_default="0"),
+    Column("spent", Json, nullable=False, server_default="{}"),
     PrimaryKeyConstraint("study_id", "number"),
     UniqueConstraint("study_id", "annotator_id"),
     CheckConstraint("(annotator_id IS NULL) = (joined_at IS NULL)", name="joined"),

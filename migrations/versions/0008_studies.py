@@ -127,7 +127,7 @@ def upgrade() -> None:
         sa.Column("joined_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("item", sa.Integer(), nullable=True),
         sa.Column("shown_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("spent", sa.Double(), server_default="0", nullable=False),
+        sa.Column("spent", sa.Text(), server_default="{}", nullable=False),
         sa.CheckConstraint(
             "(annotator_id IS NULL) = (joined_at IS NULL)", name=op.f("ck_study_rater_joined")
         ),

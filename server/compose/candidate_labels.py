@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from server import urls
+from server.access import Person
 from server.compose.invisible import shown_candidate
-from server.compose.labels import counts_view, label_view, model_of
+from server.compose.labels import counts_view, label_view, model_of, own_label
 from server.errors import BadLabel
 from server.pages.invisible import CandidateLabelCreated, CandidateLabelsPage
 from server.pages.labels import SideLabels
@@ -16,9 +17,9 @@ from store.records import VERDICTS, RunRecord, Side, Verdict
 
 
 def candidate_labels_page(
-    site: Site, run: RunRecord, layer: int, k: int, pinned: bool
+    site: Site, run: RunRecord, layer: int, k: int, pinned: bool, annotator: str | None
 ) -> CandidateLabelsPage:
-    """`/{pair}/{layer}/invisible/{k}/labels`."""
+    """`/{pair}/{layer}/invisible/{k}/labels`, as `annotator` sees it."""
     slug, run_id = run.pair.slug, run.id if pinned else None
     shown = shown_candidate(site, run, layer, k)
     return CandidateLabelsPage(
@@ -28,17 +29,19 @@ def candidate_labels_page(
         k=k,
         name=urls.candidate_name(layer, k),
         fingerprint=shown.fingerprint,
-        annotator=site.settings.annotator,
+        annotator=annotator,
         verdicts=VERDICTS,
-        labels=candidate_labels(site, run, shown),
+        labels=candidate_labels(site, run, shown, annotator),
         action=urls.candidate_labels(slug, layer, k),
         candidate_href=urls.candidate(slug, layer, k, run_id),
         json_href=urls.json_twin(urls.candidate_labels(slug, layer, k, run_id)),
     )
 
 
-def candidate_labels(site: Site, run: RunRecord, shown: ShownCandidate) -> SideLabels:
-    """Labels of one candidate, the newest first."""
+def candidate_labels(
+    site: Site, run: RunRecord, shown: ShownCandidate, annotator: str | None
+) -> SideLabels:
+    """Labels of one candidate, the newest first; `own` is `annotator`'s."""
     side = shown.record.side
     model = model_of(run, side)
     place = (model.weights_sha256, shown.record.layer, shown.fingerprint)
@@ -48,19 +51,13 @@ def candidate_labels(site: Site, run: RunRecord, shown: ShownCandidate) -> SideL
         act_fn=model.act_fn,
         counts=counts_view(label_store.counts(site.engine, *place)),
         history=history,
-        own=next(
-            (
-                label
-                for label in history
-                if label.latest and label.annotator == site.settings.annotator
-            ),
-            None,
-        ),
+        own=own_label(history, annotator),
     )
 
 
 def add_candidate_label(
     site: Site,
+    person: Person,
     run: RunRecord,
     layer: int,
     k: int,
@@ -69,7 +66,7 @@ def add_candidate_label(
     description: str,
     confidence: int | None,
 ) -> CandidateLabelCreated:
-    """Append a label by whoever this server's annotator is. Raises BadLabel for another side."""
+    """Append a person's label. Raises BadLabel for another side."""
     shown = shown_candidate(site, run, layer, k)
     own = shown.record.side
     if side is not None and side != own:
@@ -80,7 +77,7 @@ def add_candidate_label(
             weights_sha256=model_of(run, own).weights_sha256,
             layer=layer,
             fingerprint=shown.fingerprint,
-            annotator=site.settings.annotator,
+            annotator=person.name,
             verdict=verdict,
             description=description,
             confidence=confidence,
@@ -93,5 +90,5 @@ def add_candidate_label(
         k=k,
         fingerprint=shown.fingerprint,
         label=label_view(kept),
-        labels=candidate_labels(site, run, shown),
+        labels=candidate_labels(site, run, shown, person.name),
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from server import urls
+from server.access import Person
 from server.errors import VersionMissing
 from server.pages.labels import (
     CountsView,
@@ -54,9 +57,15 @@ def model_of(run: RunRecord, side: Side) -> ModelRecord:
 
 
 def labels_page(
-    site: Site, run: RunRecord, layer: int, neuron: int, only: Side | None, pinned: bool
+    site: Site,
+    run: RunRecord,
+    layer: int,
+    neuron: int,
+    only: Side | None,
+    pinned: bool,
+    annotator: str | None,
 ) -> LabelsPage:
-    """Counts and history of both versions, or of `only` one."""
+    """Counts and history of both versions, or of `only` one, as `annotator` sees them."""
     slug, run_id = run.pair.slug, run.id if pinned else None
     address = urls.labels(slug, layer, neuron, side=only, run=run_id)
     return LabelsPage(
@@ -64,14 +73,16 @@ def labels_page(
         layer=layer,
         neuron=neuron,
         name=urls.neuron_name(layer, neuron),
-        annotator=site.settings.annotator,
+        annotator=annotator,
         verdicts=VERDICTS,
         versions=LabelVersions(
-            left=None if only == "right" else side_labels(site, run, "left", layer, neuron),
+            left=None
+            if only == "right"
+            else side_labels(site, run, "left", layer, neuron, annotator),
             right=(
                 None
                 if only == "left" or (only is None and run.pair.right is None)
-                else side_labels(site, run, "right", layer, neuron)
+                else side_labels(site, run, "right", layer, neuron, annotator)
             ),
         ),
         action=urls.labels(slug, layer, neuron),
@@ -80,8 +91,10 @@ def labels_page(
     )
 
 
-def side_labels(site: Site, run: RunRecord, side: Side, layer: int, neuron: int) -> SideLabels:
-    """Labels of one version, the newest first."""
+def side_labels(
+    site: Site, run: RunRecord, side: Side, layer: int, neuron: int, annotator: str | None
+) -> SideLabels:
+    """Labels of one version, the newest first; `own` is `annotator`'s."""
     model = model_of(run, side)
     history = tuple(
         label_view(label)
@@ -92,19 +105,18 @@ def side_labels(site: Site, run: RunRecord, side: Side, layer: int, neuron: int)
         act_fn=model.act_fn,
         counts=counts_view(label_store.counts(site.engine, model.weights_sha256, layer, neuron)),
         history=history,
-        own=next(
-            (
-                label
-                for label in history
-                if label.latest and label.annotator == site.settings.annotator
-            ),
-            None,
-        ),
+        own=own_label(history, annotator),
     )
+
+
+def own_label(history: Iterable[LabelView], annotator: str | None) -> LabelView | None:
+    """The annotator's own label that counts."""
+    return next((one for one in history if one.latest and one.annotator == annotator), None)
 
 
 def add_label(
     site: Site,
+    person: Person,
     run: RunRecord,
     side: Side,
     layer: int,
@@ -113,7 +125,7 @@ def add_label(
     description: str,
     confidence: int | None,
 ) -> LabelCreated:
-    """Append a label by whoever this server's annotator is; what was kept and the counts now."""
+    """Append a person's label; what was kept and the counts now."""
     weights = model_of(run, side).weights_sha256
     kept = label_store.add(
         site.engine,
@@ -121,7 +133,7 @@ def add_label(
             weights_sha256=weights,
             layer=layer,
             neuron=neuron,
-            annotator=site.settings.annotator,
+            annotator=person.name,
             verdict=verdict,
             description=description,
             confidence=confidence,

@@ -179,7 +179,7 @@ class CandidateLabelsPage:
     k: int
     name: str
     fingerprint: str
-    annotator: str
+    annotator: str | None
     verdicts: tuple[VerdictName, ...]
     labels: SideLabels
     action: str

@@ -57,14 +57,15 @@ class LabelVersions:
 class LabelsPage:
     """`GET /{pair}/{layer}/{neuron}/labels`: always fresh, never part of a pinned page.
 
-    `annotator` is whose label a POST here would be. `action` is where the form goes.
+    `annotator` is whose label a POST here would be, None for whoever may not label.
+    `action` is where the form goes.
     """
 
     pair: str
     layer: int
     neuron: int
     name: str
-    annotator: str
+    annotator: str | None
     verdicts: tuple[VerdictName, ...]
     versions: LabelVersions
     action: str

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from server import error_responses, respond, urls
+from server import access, error_responses, respond, urls
 from server.compose.candidate_labels import add_candidate_label, candidate_labels_page
 from server.compose.invisible import candidate_page, check_layer, invisible_page
 from server.compose.selection import shown_run
@@ -160,7 +160,8 @@ def make_labels(
 ) -> CandidateLabelsPage:
     """The page object of this address."""
     shown = _shown(site, pair, layer, run)
-    return candidate_labels_page(site, shown, layer, k, respond.is_pinned(request, shown))
+    pinned = respond.is_pinned(request, shown)
+    return candidate_labels_page(site, shown, layer, k, pinned, access.labelling_as(request))
 
 
 @router.post(
@@ -184,9 +185,18 @@ def add(
     Labels belong to the direction (its fingerprint), so they outlive the run; `run` says in which
     run `k` is to be looked up (default: the newest).
     """
+    person = access.require(request, "annotator")
     shown = _shown(site, pair, layer, label.run)
     created = add_candidate_label(
-        site, shown, layer, k, label.side, label.verdict, label.description, label.confidence
+        site,
+        person,
+        shown,
+        layer,
+        k,
+        label.side,
+        label.verdict,
+        label.description,
+        label.confidence,
     )
     if error_responses.wants_json(request):
         return created

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from server import error_responses, respond, urls
+from server import access, error_responses, respond, urls
 from server.compose.labels import add_label, labels_page
 from server.compose.selection import check_neuron, shown_run
 from server.errors import BadLabel, UnreadableBody
@@ -88,6 +88,7 @@ async def read_body(request: Request, model: type[Body]) -> Body:
             given: Any = json.loads(body)
         elif kind == "application/x-www-form-urlencoded":
             given = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True))
+            given.pop(access.CSRF_FIELD, None)
         else:
             raise UnreadableBody(
                 f"A label is sent as a form or as JSON, not as “{kind[:60] or 'nothing'}”.",
@@ -154,7 +155,15 @@ def make(
     """The page object of this address."""
     shown = shown_run(site, pair, run)
     check_neuron(shown, layer, neuron)
-    return labels_page(site, shown, layer, neuron, side, respond.is_pinned(request, shown))
+    return labels_page(
+        site,
+        shown,
+        layer,
+        neuron,
+        side,
+        respond.is_pinned(request, shown),
+        access.labelling_as(request),
+    )
 
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -195,10 +204,12 @@ def add(
     label: Annotated[LabelBody, Depends(read_label)],
 ) -> Any:
     """Append a label to the version's history; the annotator's latest counts."""
+    person = access.require(request, "annotator")
     shown = shown_run(site, pair, label.run)
     check_neuron(shown, layer, neuron)
     created = add_label(
         site,
+        person,
         shown,
         label.side,
         layer,

@@ -96,7 +96,7 @@ def neuron_html(
     view = View(pairing, anchor, shown_site, shown_sense)
 
     def made(page: NeuronPage) -> bytes:
-        return respond.drawn(request, "neuron.html", page).encode()
+        return respond.drawn_for_all(request, "neuron.html", page).encode()
 
     return _kept(request, site, pair, (layer, neuron), view, run, made, "text/html")
 
