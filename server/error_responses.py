@@ -31,6 +31,7 @@ TRANSLATIONS: tuple[tuple[type[store_errors.StoreError], type[errors.PageError]]
     (store_errors.UnknownColumn, errors.BadFilter),
     (store_errors.InvalidFilter, errors.BadFilter),
     (store_errors.UnknownModel, errors.VersionMissing),
+    (store_errors.StudyNotFound, errors.StudyNotFound),
 )
 
 

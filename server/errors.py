@@ -67,6 +67,13 @@ class CandidateNotFound(PageError):
     code = "candidate_not_found"
 
 
+class StudyNotFound(PageError):
+    """No study of this name."""
+
+    status = 404
+    code = "study_not_found"
+
+
 class StudyNotClosed(PageError):
     """Results of a study that has not begun, or that people still rate."""
 

@@ -127,8 +127,12 @@ def version_reading(
     if not differences:
         return Reading("Only one version was rated, so nothing is compared.", not_meant)
     said, unseen = [], []
-    for one in differences:
+    whole = {one.condition: one for one in matched if one.all_neurons}
+    for independent in differences:
+        one = whole.get(independent.condition, independent)
         span = f"{points(one.difference)}, 95 % interval {points_span(one.interval)}"
+        if isinstance(one, MatchedDifference) and one.test is not None:
+            span += f"; McNemar {p_said(one.test.p)}"
         title = condition_title(one.condition)
         if one.seen:
             more = names["left" if (one.difference or 0) > 0 else "right"]
@@ -137,8 +141,10 @@ def version_reading(
             unseen.append(f"{title} ({span})")
     if unseen:
         said.append(f"No difference seen {listed(unseen)}.")
+    if whole:
+        said.append("All neurons are pairs with the same index, so these intervals are for pairs.")
     for pair in matched:
-        if pair.test is not None:
+        if pair.test is not None and not pair.all_neurons:
             title = condition_title(pair.condition)
             said.append(
                 f"Of {count(pair.pairs.n)} pairs with the same index, {title}, "

@@ -121,6 +121,11 @@ def search_everywhere(text: str = "") -> str:
     return f"/search{query({'q': text})}"
 
 
+def study(slug: str) -> str:
+    """A study's own page."""
+    return f"/studies/{quote(slug)}"
+
+
 def study_results(slug: str) -> str:
     """What a closed study found."""
     return f"/studies/{quote(slug)}/results"

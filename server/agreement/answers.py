@@ -123,6 +123,13 @@ def hit_matrix(cards: Sequence[Card], raters: Sequence[str], counting: Counting)
 
 
 def clusters_of(cards: Sequence[Card]) -> Codes:
-    """A number for each card's version, the same for all cards of one; [cards]."""
-    numbers: dict[Unit, int] = {}
-    return np.array([numbers.setdefault(card.unit, len(numbers)) for card in cards], dtype=np.int64)
+    """A number for each card's layer and index, the same for both versions of one; [cards].
+
+    What is drawn when a study is made is an index; its two versions, which may be judged alike,
+    come together.
+    """
+    numbers: dict[tuple[int, int], int] = {}
+    return np.array(
+        [numbers.setdefault((card.layer, card.neuron), len(numbers)) for card in cards],
+        dtype=np.int64,
+    )

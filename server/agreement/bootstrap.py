@@ -3,9 +3,10 @@
 weights = resampled(n_neurons)                    # [draws, n] how often each neuron is in a draw
 percentile_interval(weights @ hits / (weights @ totals), n_neurons)
 
-A neuron is drawn with all its answers, by all raters and under all conditions, so answers about
-one neuron may be correlated in any way. Raters are not drawn: intervals are of other neurons judged
-by the same raters. Draws are seeded: the same answers give the same interval.
+A neuron is drawn with all its answers, by all raters and under all conditions (and of both
+versions, where a statistic is of both), so these may be correlated in any way. Raters are not
+drawn: intervals are of other neurons judged by the same raters. Draws are seeded: the same answers
+give the same interval.
 """
 
 from __future__ import annotations

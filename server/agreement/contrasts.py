@@ -64,10 +64,15 @@ class VersionDifference:
 
 @dataclass(frozen=True)
 class MatchedDifference:
-    """The same of neurons with the same index in both versions: `pairs.first` is left only."""
+    """The same of neurons with the same index in both versions: `pairs.first` is left only.
+
+    `all_neurons`: every neuron of both versions is in such a pair, so this is the difference to
+    read; independent arms would be wider, or too narrow where pairs disagree.
+    """
 
     condition: Condition
     pairs: PairCounts
+    all_neurons: bool
     difference: float | None
     interval: Interval | None
     test: McNemar | None
@@ -204,6 +209,7 @@ def matched_differences(
             MatchedDifference(
                 condition,
                 pairs,
+                len(both) == len(left) == len(right),
                 pairs.difference,
                 interval,
                 mcnemar(pairs),
