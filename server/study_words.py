@@ -133,7 +133,7 @@ def version_reading(
         span = f"{points(one.difference)}, 95 % interval {points_span(one.interval)}"
         if isinstance(one, MatchedDifference) and one.test is not None:
             span += f"; McNemar {p_said(one.test.p)}"
-        title = condition_title(one.condition)
+        title = f"under “{condition_title(one.condition)}”"
         if one.seen:
             more = names["left" if (one.difference or 0) > 0 else "right"]
             said.append(f"More of {more}’s are called monosemantic {title} ({span}).")
@@ -145,7 +145,7 @@ def version_reading(
         said.append("All neurons are pairs with the same index, so these intervals are for pairs.")
     for pair in matched:
         if pair.test is not None and not pair.all_neurons:
-            title = condition_title(pair.condition)
+            title = f"under “{condition_title(pair.condition)}”"
             said.append(
                 f"Of {count(pair.pairs.n)} pairs with the same index, {title}, "
                 f"{count(pair.pairs.first)} are called so in {names['left']} alone and "
@@ -250,8 +250,8 @@ def rater_reading(raters: Sequence[RaterView]) -> Reading:
         if interval is not None and (interval[0] > 0 or interval[1] < 0):
             word = "milder" if deviation > 0 else "stricter"
             said.append(
-                f"{one.rater} is {word} than the others on the same cards by "
-                f"{points(abs(deviation))} (95 % interval {points_span(interval)})."
+                f"{one.rater} is {word} than the others on the same cards ({points(deviation)}, "
+                f"95 % interval {points_span(interval)})."
             )
         else:
             alike.append(one.rater)

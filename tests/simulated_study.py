@@ -1,7 +1,7 @@
 """A simulated study: neurons of known classes, raters of known accuracy, a fixed seed.
 
 made = simulate(neurons=60, raters=3)           # plain records: what `store.studies.ratings` gives
-put_in(engine, made)                            # the same through the store, closed
+put_in(engine, made)                            # the same in a database, closed
 
 A neuron is truly monosemantic under `top` with chance SHARES["left"]["top"] and so on; a monosemantic
 neuron may stop being so when more is shown, and never becomes so (the illusion). A rater tells the
@@ -16,15 +16,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import insert
+
 from store import raters as rater_store
 from store import studies as study_store
-from store.engine import Engine
+from store.engine import Engine, writing
 from store.records import Side
 from store.study_records import (
     CONDITIONS,
     Assignment,
     Condition,
-    GivenRating,
     Rating,
     RatingVerdict,
     StudyDesign,
@@ -32,6 +33,7 @@ from store.study_records import (
     StudyRecord,
     Truth,
 )
+from store.tables_studies import study_rating
 
 #: Side → condition → the share of neurons that are truly monosemantic.
 SHARES: Mapping[Side, Mapping[Condition, float]] = {
@@ -39,6 +41,7 @@ SHARES: Mapping[Side, Mapping[Condition, float]] = {
     "right": {"top": 0.55, "range": 0.45, "silent": 0.4},
 }
 BEGUN = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+_KEPT = ("item", "verdict", "rule", "confidence", "seconds", "created_at")
 CARD = {"snippets": [{"tokens": ["a", " b"], "shades": [0, 6], "focus": 1, "silent": False}]}
 
 
@@ -95,10 +98,10 @@ def simulate(
     items: list[StudyItem] = []
     truths: dict[int, bool] = {}
 
-    def add(truth: bool, **values: object) -> StudyItem:
+    def add(truly: bool, /, **values: object) -> StudyItem:
         item = StudyItem(number=len(items) + 1, card=CARD, **values)  # type: ignore[arg-type]
         items.append(item)
-        truths[item.number] = truth
+        truths[item.number] = truly
         return item
 
     of_neurons = []
@@ -204,31 +207,24 @@ def _verdict(rater: Rater, truth: bool, clear: bool, rng: random.Random) -> Rati
     return "monosemantic" if right == truth else "polysemantic"
 
 
-def put_in(engine: Engine, made: Simulated, *, close: bool = True) -> list[Rating]:
-    """The study into a database, its raters' answers with the times they took; what is there then.
-
-    Places are drawn by lot, so that who is R1 in the database may be another; what a place is
-    asked and says stays together.
-    """
+def put_in(engine: Engine, made: Simulated, *, close: bool = True) -> None:
+    """The study into a database with its raters' answers, at once: rating one by one takes what a
+    rater waits for, and is tested where raters rate."""
     study_store.create(engine, made.study)
     study_store.start(engine, made.study.slug, made.items, made.orders)
-    by_rater: dict[str, list[Rating]] = {}
-    for one in made.ratings:
-        by_rater.setdefault(one.rater, []).append(one)
     for n in range(len(made.orders)):
-        name = f"rater-{n}"
-        place = rater_store.join(engine, made.study.slug, name, lambda _: [])
-        for one in by_rater.get(place.pseudonym, ()):
-            shown = one.created_at - timedelta(seconds=one.seconds)
-            rater_store.show(engine, made.study.slug, name, one.item, at=shown)
-            rater_store.rate(
-                engine,
-                made.study.slug,
-                name,
-                one.item,
-                GivenRating(one.verdict, one.rule, one.confidence),
-                at=one.created_at,
-            )
+        rater_store.join(engine, made.study.slug, f"rater-{n}", lambda _: [])
+    with writing(engine) as connection:
+        key = study_store.found_row(connection, made.study.slug).id
+        rows = [
+            {
+                "study_id": key,
+                "rater": int(one.rater.removeprefix("R")),
+                **{name: getattr(one, name) for name in _KEPT},
+            }
+            for one in made.ratings
+        ]
+        if rows:
+            connection.execute(insert(study_rating), rows)
     if close:
         study_store.close(engine, made.study.slug)
-    return study_store.ratings(engine, made.study.slug)
