@@ -3,9 +3,9 @@
 made = simulate(neurons=60, raters=3)           # plain records: what `store.studies.ratings` gives
 put_in(engine, made)                            # the same in a database, closed
 
-A neuron is truly monosemantic under `top` with chance SHARES["left"]["top"] and so on; a monosemantic
-neuron may stop being so when more is shown, and never becomes so (the illusion). A rater tells the
-true class with their accuracy, or says "unclear". Raters' answers about one neuron are correlated
+A neuron is truly monosemantic under `top` with chance SHARES["left"]["top"] and so on; one that is
+may stop being so when more is shown, and none becomes so (the illusion). A rater tells the true
+class with their accuracy, or says "unclear". Raters' answers about one neuron are correlated
 through its class and through how clear it is.
 """
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -28,10 +29,16 @@ MOST_UNDEFINED = 0.05
 """Share of draws in which a statistic may be undefined; beyond, so is its interval."""
 
 
+@lru_cache(maxsize=8)
 def resampled(n: int, draws: int = DRAWS, seed: int = SEED) -> Floats:
-    """How often each of `n` neurons is drawn; [draws, n], each row sums to n."""
+    """How often each of `n` neurons is drawn; [draws, n], each row sums to n; not to be written to.
+
+    A page asks for the same draws again and again.
+    """
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws)
-    return counts.astype(np.float64)
+    weights = counts.astype(np.float64)
+    weights.flags.writeable = False
+    return weights
 
 
 def percentile_interval(values: Floats, n: int, level: float = 0.95) -> Interval | None:
