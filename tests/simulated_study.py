@@ -199,7 +199,7 @@ def _rated(
 
 
 def _verdict(rater: Rater, truth: bool, clear: bool, rng: random.Random) -> RatingVerdict:
-    """A rater is right as often as their accuracy on clear neurons, half as far above chance else."""
+    """Right as often as the rater's accuracy on clear neurons, half as far above chance else."""
     if rng.random() < rater.unclear:
         return "unclear"
     accuracy = rater.sees_mono if truth else rater.sees_poly
