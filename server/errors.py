@@ -169,6 +169,59 @@ class Forbidden(PageError):
     code = "forbidden"
 
 
+class CsrfMissing(PageError):
+    """A change that does not carry its session's token."""
+
+    status = 403
+    code = "csrf_missing"
+
+
+class WrongPassword(PageError):
+    """Name and password do not belong together."""
+
+    status = 403
+    code = "wrong_password"
+
+
+class BadPassword(PageError):
+    """A password that cannot be one."""
+
+    status = 422
+    code = "bad_password"
+
+
+class BadForm(PageError):
+    """A form that lacks something, or says what cannot be."""
+
+    status = 422
+    code = "bad_form"
+
+
+class NoAccounts(PageError):
+    """Local mode has neither accounts nor a login."""
+
+    status = 404
+    code = "no_accounts"
+
+
+class TooOften(PageError):
+    """Done too often; `retry_after` says when it may be tried again."""
+
+    status = 429
+    code = "too_often"
+
+    def __init__(self, message: str, hint: str | None, retry_after: int) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+
+
+class LabelNotFound(PageError):
+    """No label has this id."""
+
+    status = 404
+    code = "label_not_found"
+
+
 class BodyTooLarge(PageError):
     """The request's body is larger than any form here."""
 

@@ -77,6 +77,21 @@ def labels(
     return f"/{quote(pair)}/{layer}/{index}/labels{query({'side': side, 'run': run})}"
 
 
+def label_list(parameters: Parameters | None = None, ending: str = "") -> str:
+    """Labels of all versions and candidates; with an `ending` (`csv`) all of them as a file."""
+    return f"/labels{f'.{ending}' if ending else ''}{query(parameters or {})}"
+
+
+def label_queue(parameters: Parameters) -> str:
+    """One version after another that whoever asks has not labelled; `pair` is a parameter."""
+    return f"/labels/queue{query(parameters)}"
+
+
+def withdraw_label(label_id: int) -> str:
+    """Where a label is taken back."""
+    return f"/labels/{label_id}/withdraw"
+
+
 def invisible(pair: str, layer: int, run: str | None = None) -> str:
     """The candidate invisible features of a layer, both versions."""
     return f"/{quote(pair)}/{layer}/invisible{query({'run': run})}"

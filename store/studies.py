@@ -21,9 +21,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from store.annotators import annotator_id
 from store.engine import reading, writing
 from store.errors import InvalidStudy, StudyExists, StudyFrozen, StudyNotFound
+from store.labels import annotator_id
 from store.study_records import Rating, StudyDesign, StudyItem, StudyRecord
 from store.tables import annotator
 from store.tables_studies import study, study_item, study_rater, study_rating

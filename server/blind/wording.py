@@ -14,10 +14,10 @@ from store.records import RunRecord
 QUESTION = "Does one rule explain where this neuron fires?"
 
 RULE = (
-    "Monosemantic: 80 % or more of the firings shown can be explained by a single rule or category, "
-    "and that rule does not predict firing where the neuron is shown to be silent. "
-    "Polysemantic: two or more unrelated rules are needed, or what one rule explains falls short of "
-    "80 %. Unclear: you cannot tell."
+    "Monosemantic: 80 % or more of the firings shown can be explained by a single rule or "
+    "category, and that rule does not predict firing where the neuron is shown to be silent. "
+    "Polysemantic: two or more unrelated rules are needed, or what one rule explains falls short "
+    "of 80 %. Unclear: you cannot tell."
 )
 
 #: Words of two letters and fewer name nothing.
