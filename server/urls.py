@@ -146,6 +146,31 @@ def run(run_id: str) -> str:
     return f"/runs/{quote(run_id)}"
 
 
+def studies() -> str:
+    """All blind studies."""
+    return "/studies"
+
+
+def study(slug: str) -> str:
+    """One study."""
+    return f"/studies/{quote(slug)}"
+
+
+def study_new(like: str | None = None, parameters: Parameters | None = None) -> str:
+    """The form of a new study, with the settings of another or with these."""
+    return f"/studies/new{query({**(parameters or {}), 'like': like})}"
+
+
+def study_rate(slug: str, card: str | None = None) -> str:
+    """The cards of a study for whoever rates it; `card` is one that was rated before."""
+    return f"/studies/{quote(slug)}/rate{query({'card': card})}"
+
+
+def study_results(slug: str) -> str:
+    """What a study found."""
+    return f"/studies/{quote(slug)}/results"
+
+
 def json_twin(address: str) -> str:
     """The JSON twin of a page's address: `/p/0/17?run=x` → `/p/0/17.json?run=x`."""
     path, mark, parameters = address.partition("?")

@@ -188,6 +188,11 @@ def orders(engine: Engine, slug: str) -> list[tuple[int, ...]]:
         return [tuple(cards) for cards in found]
 
 
+def expected_orders(engine: Engine, record: StudyRecord) -> list[tuple[int, ...]]:
+    """The orders that the start froze; those of raters beyond the expected came later."""
+    return orders(engine, record.slug)[: record.design.raters_expected]
+
+
 def ratings(engine: Engine, slug: str) -> list[Rating]:
     """What each rater said last of each card, by rater and card. Errors: `StudyNotFound`."""
     newer = study_rating.alias("newer")
@@ -270,8 +275,13 @@ def found_row(connection: Connection, slug: str, *, for_update: bool = False) ->
         query = query.with_for_update(of=study)
     row = connection.execute(query).one_or_none()
     if row is None:
-        raise StudyNotFound(f"There is no study named “{slug[:80]}”.", "/studies")
+        raise not_found(slug)
     return row
+
+
+def not_found(slug: str) -> StudyNotFound:
+    """The error for a name that no study has."""
+    return StudyNotFound(f"There is no study named “{slug[:80]}”.", "/studies")
 
 
 def _selection() -> Any:
