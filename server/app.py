@@ -24,9 +24,12 @@ from server.routes import (
     labels,
     live,
     neurons,
+    rating,
     runs,
     search,
     sharing,
+    studies,
+    study_results,
     tax,
 )
 from server.settings import Settings
@@ -76,7 +79,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     # Fixed words first: `/{pair}` would take them all. No pair is named by one of them
     # (worker.pairs.RESERVED), and a test holds the two lists together.
     for module in (
-        *(home, docs, accounts, runs, tax, live, search, invisible, labels, neurons, sharing),
+        *(home, docs, accounts, runs, studies, rating, study_results),
+        *(tax, live, search, invisible, labels, neurons, sharing),
         explorer_downloads,
         explorer,
     ):

@@ -67,6 +67,13 @@ class CandidateNotFound(PageError):
     code = "candidate_not_found"
 
 
+class StudyNotClosed(PageError):
+    """Results of a study that has not begun, or that people still rate."""
+
+    status = 403
+    code = "study_not_closed"
+
+
 class RunNotFound(PageError):
     """No run with this id."""
 

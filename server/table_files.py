@@ -11,12 +11,24 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, Protocol
 
-from store.columns import ExplorerColumn
+
+class TableColumn(Protocol):
+    """What a file says of a column: its name, unit, the address of its definition, its type."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def anchor(self) -> str: ...
+    @property
+    def type(self) -> Literal["number", "integer", "text", "boolean"]: ...
+
 
 Row = Mapping[str, float | int | str | bool | None]
-Columns = Mapping[str, ExplorerColumn]
+Columns = Mapping[str, TableColumn]
 #: About the whole file: where it is from, and what its columns mean.
 About = Mapping[str, str]
 

@@ -136,6 +136,16 @@ def search_everywhere(text: str = "") -> str:
     return f"/search{query({'q': text})}"
 
 
+def study_results(slug: str) -> str:
+    """What a closed study found."""
+    return f"/studies/{quote(slug)}/results"
+
+
+def study_ratings(slug: str, ending: str) -> str:
+    """The ratings of a closed study as a file: `csv`, `jsonl` or `parquet`."""
+    return f"/studies/{quote(slug)}/ratings.{ending}"
+
+
 def runs() -> str:
     """All runs."""
     return "/runs"
@@ -164,11 +174,6 @@ def study_new(like: str | None = None, parameters: Parameters | None = None) -> 
 def study_rate(slug: str, card: str | None = None) -> str:
     """The cards of a study for whoever rates it; `card` is one that was rated before."""
     return f"/studies/{quote(slug)}/rate{query({'card': card})}"
-
-
-def study_results(slug: str) -> str:
-    """What a study found."""
-    return f"/studies/{quote(slug)}/results"
 
 
 def json_twin(address: str) -> str:

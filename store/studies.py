@@ -218,13 +218,12 @@ def progress(engine: Engine, slug: str) -> list[tuple[int, int, int]]:
     rater, rating = study_rater.c, study_rating.c
     with reading(engine) as connection:
         key = found_row(connection, slug).id
-        rated: dict[int, int] = dict(
-            connection.execute(
-                select(rating.rater, func.count(rating.item.distinct()))
-                .where(rating.study_id == key)
-                .group_by(rating.rater)
-            ).tuples()
+        counted = connection.execute(
+            select(rating.rater, func.count(rating.item.distinct()))
+            .where(rating.study_id == key)
+            .group_by(rating.rater)
         )
+        rated = {int(row.rater): int(row[1]) for row in counted}
         found = connection.execute(
             select(rater.number, rater.cards)
             .where(rater.study_id == key, rater.annotator_id.is_not(None))

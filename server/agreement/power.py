@@ -6,7 +6,7 @@ smallest_difference(60, base=0.35)   → 0.253 (35 % against 60.3 %)
 
 Two independent arms and the two-sided z-test with the pooled share, without continuity correction:
 n = (z₁₋α/₂·√(2p̄q̄) + z_power·√(p₁q₁ + p₂q₂))² / (p₁ − p₂)² neurons an arm. [Fleiss, Levin & Paik
-2003, *Statistical Methods for Rates and Proportions*, §4.2, eq. 4.14] A significant difference in
+2003, *Statistical Methods for Rates and Proportions*, ch. 4] A significant difference in
 the wrong direction is not counted as seen. Matched neurons and the same neuron under two conditions
 are usually judged alike, so that a paired test sees less than this, not more.
 Nothing but the standard library, so that a page may say it without loading statsmodels.

@@ -90,6 +90,6 @@ def longest(site: Site, slug: str, frozen_sha256: str) -> Longest:
     return found
 
 
-def filled_up(body: bytes, card: int, most: int) -> bytes:
+def filled_up(body: bytes, fill: int) -> bytes:
     """The body with spaces at its end, as many as its card is shorter than the longest."""
-    return body + b" " * max(most - card, 0)
+    return body + b" " * fill

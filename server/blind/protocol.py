@@ -15,6 +15,7 @@ from server.pages.studies import ProtocolView, Term
 from store.study_records import Condition, StudyRecord
 
 WIDTH = 88
+WITHHELD = "withheld until the study is closed"
 
 _CONDITION: dict[Condition, str] = {
     "top": "the strongest firings",
@@ -120,10 +121,7 @@ def as_text(view: ProtocolView) -> str:
             lines.append(f"{name} {moment:%Y-%m-%d %H:%M} UTC.")
     lines += ["", "Question", *_wrapped(view.question), "", "Rule", *_wrapped(view.rule), ""]
     lines.append("Settings")
-    lines += [
-        f"  {term.name}: {'withheld until the study is closed' if term.value is None else term.value}"
-        for term in view.terms
-    ]
+    lines += [f"  {term.name}: {term.value or WITHHELD}" for term in view.terms]
     lines += ["", "Procedure"]
     for number, step in enumerate(view.procedure, start=1):
         lines += textwrap.wrap(
