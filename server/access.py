@@ -14,6 +14,7 @@ enough.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal, cast
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from urllib.parse import quote
 from fastapi import Request
 from markupsafe import Markup
 
+from server.cookies import Signer
 from server.errors import Forbidden, NotLoggedIn
 from server.site import site_of
 
@@ -32,11 +34,18 @@ ROLES: tuple[Role, ...] = ("reader", "annotator", "owner")
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "X-CSRF-Token"
 
-_MEANT = {
+#: Where `server.gate` leaves what it found.
+SCOPE_KEY = "twinscope.access"
+
+_MEANT: dict[Role, str] = {
     "reader": "read here",
     "annotator": "label and rate",
     "owner": "do this",
 }
+
+#: An address within the site: no scheme, no host, nothing that a browser could read as one.
+_WITHIN = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]*")
+_LONGEST_NEXT = 3000
 
 
 @dataclass(frozen=True)
@@ -46,9 +55,35 @@ class Person:
     name: str
     role: Role
 
+    @classmethod
+    def of(cls, name: str, role: str) -> Person:
+        """A person of a role that the database knows by its name."""
+        return cls(name, cast(Role, role))
+
     def may(self, role: Role) -> bool:
         """Whether they may do what a `role` may."""
         return ROLES.index(self.role) >= ROLES.index(role)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a form sent to `path`: its fields in their order, without its `token`."""
+
+    path: str
+    fields: tuple[tuple[str, str], ...]
+    token: str
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the gate knows of a request in team mode. `csrf` is the token of the session, or before
+    the login the visit's; `sent` is what a form brought."""
+
+    signer: Signer
+    person: Person | None
+    csrf: str
+    session_id: str | None
+    sent: Sent | None = None
 
 
 def person(request: Request) -> Person | None:
@@ -56,7 +91,13 @@ def person(request: Request) -> Person | None:
     settings = site_of(request).settings
     if settings.mode == "local":
         return Person(settings.annotator, "owner")
-    return cast("Person | None", request.scope.get("twinscope.person"))
+    found = access_of(request)
+    return None if found is None else found.person
+
+
+def access_of(request: Request) -> Access | None:
+    """What the gate found; None in local mode, and where a request did not get as far."""
+    return cast("Access | None", request.scope.get(SCOPE_KEY))
 
 
 def require(request: Request, role: Role) -> Person:
@@ -66,9 +107,7 @@ def require(request: Request, role: Role) -> Person:
     """
     found = person(request)
     if found is None:
-        raise NotLoggedIn(
-            f"Log in to {_MEANT[role]}.", f"/login?next={quote(here(request), safe='/')}"
-        )
+        raise log_in_to(request, _MEANT[role])
     if not found.may(role):
         raise Forbidden(
             f"{found.name} is {_article(found.role)} here, and this takes {_article(role)}.",
@@ -86,12 +125,27 @@ def labelling_as(request: Request) -> str | None:
 def here(request: Request) -> str:
     """The address of a page that was asked for: where to go on after logging in."""
     query = request.url.query
-    return request.url.path + (f"?{query}" if query else "")
+    address = request.url.path + (f"?{query}" if query else "")
+    return address if len(address) <= _LONGEST_NEXT else request.url.path
+
+
+def log_in_to(request: Request, purpose: str) -> NotLoggedIn:
+    """The error that says so, with the login that leads back here."""
+    back = "" if request.url.path == "/" else f"?next={quote(here(request), safe='/')}"
+    return NotLoggedIn(f"Log in to {purpose}.", f"/login{back}")
+
+
+def within(address: str | None) -> str:
+    """The address, if it leads to a page of this site; else that of the home page."""
+    if address is None or len(address) > _LONGEST_NEXT or not _WITHIN.fullmatch(address):
+        return "/"
+    return "/" if address.partition("?")[0] in ("/login", "/logout") else address
 
 
 def csrf_token(request: Request) -> str:
     """What a changing request of this session must bring; "" in local mode."""
-    return cast(str, request.scope.get("twinscope.csrf", ""))
+    found = access_of(request)
+    return "" if found is None else found.csrf
 
 
 def csrf_field(token: str) -> Markup:

@@ -2,7 +2,8 @@
 
     uvicorn --factory server.app:create_app
 
-Layers from the outside in: guard (headers, hosts, origins, faults), compression, routes.
+Layers from the outside in: guard (headers, hosts, origins, faults), gate (sessions, tokens),
+compression, routes.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from fastapi import FastAPI, Request, Response
 from starlette.middleware.gzip import GZipMiddleware
 
 from server import error_responses, respond
+from server.gate import Gate
 from server.guard import Guard
 from server.routes import (
+    accounts,
     docs,
     explorer,
     explorer_downloads,
@@ -21,9 +24,11 @@ from server.routes import (
     labels,
     live,
     neurons,
+    rating,
     runs,
     search,
     sharing,
+    studies,
     study_results,
     tax,
 )
@@ -63,6 +68,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     )
     error_responses.register(app)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    app.add_middleware(Gate, settings=settings, engine=app.state.site.engine)
     app.add_middleware(Guard, settings=settings)
 
     @app.get(f"/static/{PLOTLY}", include_in_schema=False)
@@ -73,7 +79,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     # Fixed words first: `/{pair}` would take them all. No pair is named by one of them
     # (worker.pairs.RESERVED), and a test holds the two lists together.
     for module in (
-        *(home, docs, runs, study_results, tax, live, search, invisible, labels, neurons, sharing),
+        *(home, docs, accounts, runs, studies, rating, study_results),
+        *(tax, live, search, invisible, labels, neurons, sharing),
         explorer_downloads,
         explorer,
     ):

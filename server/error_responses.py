@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
-from server import errors, respond
+from server import errors, login_answers, respond
 from server.pages.errors import ErrorPage, ErrorView
 from server.respond import NotModified
 from store import errors as store_errors
@@ -32,6 +32,12 @@ TRANSLATIONS: tuple[tuple[type[store_errors.StoreError], type[errors.PageError]]
     (store_errors.InvalidFilter, errors.BadFilter),
     (store_errors.UnknownModel, errors.VersionMissing),
     (store_errors.StudyNotFound, errors.StudyNotFound),
+    (store_errors.StudyExists, errors.StudyConflict),
+    (store_errors.StudyFrozen, errors.StudyConflict),
+    (store_errors.NotARater, errors.StudyConflict),
+    (store_errors.InvalidStudy, errors.BadStudy),
+    (store_errors.LabelNotFound, errors.LabelNotFound),
+    (store_errors.NotTheirs, errors.Forbidden),
 )
 
 
@@ -86,13 +92,15 @@ def unexpected() -> errors.PageError:
     return error
 
 
-def bad_parameters(error: RequestValidationError) -> errors.PageError:
+def bad_parameters(
+    error: RequestValidationError, of_body: type[errors.PageError] = errors.BadForm
+) -> errors.PageError:
     """The first thing wrong with a request's parameters or body, as a sentence."""
     first = error.errors()[0]
     place = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
     name = ".".join(place) or "the request's body"
     reason = str(first["msg"]).removeprefix("Value error, ")
-    kind = errors.BadLabel if first["loc"][0] == "body" else errors.BadParameter
+    kind = of_body if first["loc"][0] == "body" else errors.BadParameter
     return kind(f"{name}: {reason}.".replace("..", "."))
 
 
@@ -143,6 +151,9 @@ def answer(
     if wants_json(request):
         return JSONResponse(dataclasses.asdict(view), error.status, kept)
     try:
+        other = login_answers.instead(request, error)
+        if other is not None:
+            return other
         return respond.page(request, "error.html", view, kept, error.status)
     except Exception:
         log.exception("The error page itself failed")

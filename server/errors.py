@@ -67,20 +67,6 @@ class CandidateNotFound(PageError):
     code = "candidate_not_found"
 
 
-class StudyNotFound(PageError):
-    """No study of this name."""
-
-    status = 404
-    code = "study_not_found"
-
-
-class StudyNotClosed(PageError):
-    """Results of a study that has not begun, or that people still rate."""
-
-    status = 403
-    code = "study_not_closed"
-
-
 class RunNotFound(PageError):
     """No run with this id."""
 
@@ -181,6 +167,87 @@ class Forbidden(PageError):
 
     status = 403
     code = "forbidden"
+
+
+class CsrfMissing(PageError):
+    """A change that does not carry its session's token."""
+
+    status = 403
+    code = "csrf_missing"
+
+
+class WrongPassword(PageError):
+    """Name and password do not belong together."""
+
+    status = 403
+    code = "wrong_password"
+
+
+class BadPassword(PageError):
+    """A password that cannot be one."""
+
+    status = 422
+    code = "bad_password"
+
+
+class BadForm(PageError):
+    """A form that lacks something, or says what cannot be."""
+
+    status = 422
+    code = "bad_form"
+
+
+class NoAccounts(PageError):
+    """Local mode has neither accounts nor a login."""
+
+    status = 404
+    code = "no_accounts"
+
+
+class TooOften(PageError):
+    """Done too often; `retry_after` says when it may be tried again."""
+
+    status = 429
+    code = "too_often"
+
+    def __init__(self, message: str, hint: str | None, retry_after: int) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+
+
+class LabelNotFound(PageError):
+    """No label has this id."""
+
+    status = 404
+    code = "label_not_found"
+
+
+class StudyNotFound(PageError):
+    """No study has this name."""
+
+    status = 404
+    code = "study_not_found"
+
+
+class BadStudy(PageError):
+    """A study, or a rating, that cannot be kept as it was sent."""
+
+    status = 422
+    code = "bad_study"
+
+
+class StudyConflict(PageError):
+    """What is asked for does not go with the state of the study: it is frozen, or closed."""
+
+    status = 409
+    code = "study_conflict"
+
+
+class StudyOpen(PageError):
+    """Closed to whoever asks until a study is: results, cards, the neurons on a rater's cards."""
+
+    status = 403
+    code = "study_open"
 
 
 class BodyTooLarge(PageError):

@@ -13,9 +13,10 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import TypeAdapter
 
 from server import access
 from server.site import TEMPLATES, site_of
@@ -69,6 +70,12 @@ def page(
     kept = dict(headers or {"Cache-Control": FRESH})
     draw = drawn_for_all if "ETag" in kept else drawn
     return HTMLResponse(draw(request, template, page_object, **context), status, kept)
+
+
+def json_answer(kind: type, page_object: object, headers: Mapping[str, str]) -> Response:
+    """The page object as JSON of its declared type, for answers that set cookies, too."""
+    body = TypeAdapter(kind).dump_json(page_object)
+    return Response(body, media_type="application/json", headers=dict(headers))
 
 
 def drawn(request: Request, template: str, page_object: object, **context: Any) -> str:

@@ -52,12 +52,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def check_host(host: str, settings: Settings) -> None:
-    """Raise ServerError for an address beyond loopback: local mode has no login."""
-    if settings.behind_proxy or is_loopback(host):
+    """Raise ServerError for an address beyond loopback in local mode, which has no login."""
+    if settings.mode == "team" or settings.behind_proxy or is_loopback(host):
         return
     raise ServerError(
         f"In local mode there is no login, so the server listens on loopback only, not on {host}.",
-        "Where a container or a proxy guards the port, set TWINSCOPE_BEHIND_PROXY=1.",
+        "For a team set TWINSCOPE_MODE=team; where a container or a proxy guards the port, "
+        "TWINSCOPE_BEHIND_PROXY=1.",
     )
 
 
@@ -133,6 +134,7 @@ def run_app(
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # who asks is read where the settings say whether to believe it
             timeout_graceful_shutdown=5,
             backlog=1 if shared else BACKLOG,
         ),

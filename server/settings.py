@@ -6,7 +6,7 @@ import getpass
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -14,6 +14,8 @@ from server.errors import SettingsError
 
 #: Names under which this machine calls itself; any port will do.
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+SHORTEST_SECRET = 32
 
 #: Who may show `/embed` in a frame unless told otherwise: pages of this machine, a notebook's too.
 LOCAL_FRAMES = "'self' http://localhost:* http://127.0.0.1:*"
@@ -33,6 +35,9 @@ class Settings:
     `public_url` (no slash at its end) is where others reach this server, None: nowhere that it
     knows of. `frame_ancestors` are the sites that may show `/embed`, as a policy names them.
     `worker_url` is where the live worker is, None: there is none.
+
+    In team mode there are accounts: `public_reading` says whether those who are not logged in may
+    read, `secret` is what cookies are signed with (None: the one that the database keeps).
     """
 
     database_url: str | None = None
@@ -40,6 +45,8 @@ class Settings:
     allowed_hosts: tuple[str, ...] = LOOPBACK_HOSTS
     behind_proxy: bool = False
     annotator: str = "local"
+    public_reading: bool = False
+    secret: str | None = field(default=None, repr=False)
     public_url: str | None = None
     frame_ancestors: str = LOCAL_FRAMES
     worker_url: str | None = None
@@ -52,7 +59,9 @@ class Settings:
         """The settings of this process.
 
             TWINSCOPE_DATABASE_URL   where the runs are (default: a SQLite file of the user)
-            TWINSCOPE_MODE           local
+            TWINSCOPE_MODE           local, or team: accounts, logins, roles
+            TWINSCOPE_PUBLIC_READING 1 when those without an account may read (team mode)
+            TWINSCOPE_SECRET         what cookies are signed with (default: kept in the database)
             TWINSCOPE_ALLOWED_HOSTS  further names of this server, separated by commas
             TWINSCOPE_BEHIND_PROXY   1 when a container or proxy guards the port
             TWINSCOPE_ANNOTATOR      whose labels local ones are (default: the system user)
@@ -64,15 +73,19 @@ class Settings:
         Raises SettingsError when one of them cannot be understood.
         """
         environment = os.environ if environment is None else environment
-        mode = environment.get("TWINSCOPE_MODE", "local")
-        if mode != "local":
-            raise SettingsError(f"TWINSCOPE_MODE is {mode!r}; this version knows only 'local'.")
+        mode = environment.get("TWINSCOPE_MODE") or "local"
+        if mode not in ("local", "team"):
+            raise SettingsError(f"TWINSCOPE_MODE is {mode!r}; it is 'local' or 'team'.")
+        team = mode == "team"
         further = environment.get("TWINSCOPE_ALLOWED_HOSTS", "").split(",")
         public_url = _public_url(environment)
         if public_url is not None:
             further.append(urlsplit(public_url).hostname or "")
         return cls(
             database_url=environment.get("TWINSCOPE_DATABASE_URL") or None,
+            mode="team" if team else "local",
+            public_reading=_yes_or_no(environment, "TWINSCOPE_PUBLIC_READING", team=team),
+            secret=_secret(environment, team),
             allowed_hosts=LOOPBACK_HOSTS + tuple(h.strip().lower() for h in further if h.strip()),
             behind_proxy=environment.get("TWINSCOPE_BEHIND_PROXY", "") in ("1", "true", "yes"),
             annotator=environment.get("TWINSCOPE_ANNOTATOR") or _system_user(),
@@ -81,6 +94,34 @@ class Settings:
             frame_ancestors=_frame_ancestors(environment),
             worker_url=_worker_url(environment),
         )
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach this server by https, so that cookies may be for that alone."""
+        return self.public_url is not None and self.public_url.startswith("https://")
+
+
+def _yes_or_no(environment: Mapping[str, str], name: str, *, team: bool) -> bool:
+    text = environment.get(name, "").strip().lower()
+    if not text:
+        return False
+    if not team:
+        raise SettingsError(f"{name} is for TWINSCOPE_MODE=team; in local mode there is no login.")
+    if text not in ("0", "1", "yes", "no", "true", "false"):
+        raise SettingsError(f"{name} is {text!r}; it is 1 or 0.")
+    return text in ("1", "yes", "true")
+
+
+def _secret(environment: Mapping[str, str], team: bool) -> str | None:
+    text = environment.get("TWINSCOPE_SECRET", "")
+    if not text or not team:
+        return None
+    if len(text) < SHORTEST_SECRET:
+        raise SettingsError(
+            f"TWINSCOPE_SECRET has {len(text)} characters; {SHORTEST_SECRET} or more are needed.",
+            "`openssl rand -hex 32` makes one; without it the database keeps one of its own.",
+        )
+    return text
 
 
 def _public_url(environment: Mapping[str, str]) -> str | None:

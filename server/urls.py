@@ -77,6 +77,21 @@ def labels(
     return f"/{quote(pair)}/{layer}/{index}/labels{query({'side': side, 'run': run})}"
 
 
+def label_list(parameters: Parameters | None = None, ending: str = "") -> str:
+    """Labels of all versions and candidates; with an `ending` (`csv`) all of them as a file."""
+    return f"/labels{f'.{ending}' if ending else ''}{query(parameters or {})}"
+
+
+def label_queue(parameters: Parameters) -> str:
+    """One version after another that whoever asks has not labelled; `pair` is a parameter."""
+    return f"/labels/queue{query(parameters)}"
+
+
+def withdraw_label(label_id: int) -> str:
+    """Where a label is taken back."""
+    return f"/labels/{label_id}/withdraw"
+
+
 def invisible(pair: str, layer: int, run: str | None = None) -> str:
     """The candidate invisible features of a layer, both versions."""
     return f"/{quote(pair)}/{layer}/invisible{query({'run': run})}"
@@ -121,11 +136,6 @@ def search_everywhere(text: str = "") -> str:
     return f"/search{query({'q': text})}"
 
 
-def study(slug: str) -> str:
-    """A study's own page."""
-    return f"/studies/{quote(slug)}"
-
-
 def study_results(slug: str) -> str:
     """What a closed study found."""
     return f"/studies/{quote(slug)}/results"
@@ -144,6 +154,26 @@ def runs() -> str:
 def run(run_id: str) -> str:
     """One run."""
     return f"/runs/{quote(run_id)}"
+
+
+def studies() -> str:
+    """All blind studies."""
+    return "/studies"
+
+
+def study(slug: str) -> str:
+    """One study."""
+    return f"/studies/{quote(slug)}"
+
+
+def study_new(like: str | None = None, parameters: Parameters | None = None) -> str:
+    """The form of a new study, with the settings of another or with these."""
+    return f"/studies/new{query({**(parameters or {}), 'like': like})}"
+
+
+def study_rate(slug: str, card: str | None = None) -> str:
+    """The cards of a study for whoever rates it; `card` is one that was rated before."""
+    return f"/studies/{quote(slug)}/rate{query({'card': card})}"
 
 
 def json_twin(address: str) -> str:

@@ -76,3 +76,19 @@ class NotARater(StoreError):
 
 class InvalidStudy(StoreError):
     """A study, or a rating, that cannot be kept as it is."""
+
+
+class AccountExists(StoreError):
+    """The name is an account's already, or labels of an earlier annotator's have it."""
+
+
+class AccountNotFound(StoreError):
+    """No account has this name."""
+
+
+class LabelNotFound(StoreError):
+    """No label has this id."""
+
+
+class NotTheirs(StoreError):
+    """The label is another annotator's."""

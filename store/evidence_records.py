@@ -294,3 +294,5 @@ class CandidateLabelRecord:
     created_at: datetime | None = None
     id: int | None = None
     latest: bool = True
+    key: str | None = None
+    withdrawn_at: datetime | None = None

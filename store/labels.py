@@ -1,8 +1,9 @@
 """Labels: an append-only history per (weights SHA-256, layer, neuron).
 
 Nothing is ever changed, so which label is an annotator's latest is asked, not kept: the one with
-the highest id. Concurrent additions need no lock. What is not of neurons alone (`append`,
-`histories`, `counted`, `is_latest`) serves labels on candidates, too: `store.candidate_labels`.
+the highest id that was not withdrawn. Concurrent additions need no lock. What is not of neurons
+alone (`append`, `histories`, `counted`, `is_latest`) serves labels on candidates, too:
+`store.candidate_labels`.
 """
 
 from __future__ import annotations
@@ -11,22 +12,40 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    FromClause,
+    Row,
+    and_,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.exc import IntegrityError
 
-from store.annotators import annotator_id
 from store.engine import reading, writing
 from store.errors import StoreError, UnknownModel
 from store.evidence_records import CandidateLabelRecord
 from store.records import VERDICTS, LabelCounts, LabelRecord
 from store.tables import annotator, label, model
+from store.tables_access import label_withdrawal
 from store.types import clean_text, now
 
 LONGEST_DESCRIPTION = 500
 LONGEST_ANNOTATOR = 100
+LONGEST_KEY = 64
 
 
 #: The column of `label` that says what a label is on.
 Subject = Literal["neuron", "candidate"]
+
+#: What labels on neurons and on candidates have in common, as columns and as fields.
+SHARED = (
+    *("annotator", "verdict", "description", "confidence", "run_id", "created_at", "id", "key"),
+    "withdrawn_at",
+)
 
 _Labelled = TypeVar("_Labelled", LabelRecord, CandidateLabelRecord)
 
@@ -34,8 +53,10 @@ _Labelled = TypeVar("_Labelled", LabelRecord, CandidateLabelRecord)
 def add(engine: Engine, record: LabelRecord) -> LabelRecord:
     """Append a label; the label as stored, with `id` and `created_at` (now when None).
 
-    Errors: `UnknownModel`; `StoreError` for a neuron that the model does not have, an unknown
-    verdict, a description over 500 characters or a confidence outside 1–5.
+    A label whose `key` the annotator has used on this version before is not appended again: it is
+    the one that was kept then. Errors: `UnknownModel`; `StoreError` for a neuron that the model
+    does not have, an unknown verdict, a description over 500 characters or a confidence outside
+    1–5.
     """
 
     def must_exist(connection: Connection, found: Row[Any]) -> None:
@@ -73,21 +94,48 @@ def append(
                 f"No run here has a model with weights {record.weights_sha256[:10]}."
             )
         must_exist(connection, found)
-        result = connection.execute(
-            insert(label).values(
-                model_id=found.id,
-                layer=record.layer,
-                annotator_id=annotator_id(connection, stored.annotator),
-                verdict=stored.verdict,
-                description=stored.description,
-                confidence=stored.confidence,
-                run_id=stored.run_id,
-                created_at=stored.created_at,
-                **{subject: name},
-            )
-        )
-        assert result.inserted_primary_key is not None
-        return replace(stored, id=int(result.inserted_primary_key[0]))
+        by = annotator_id(connection, stored.annotator)
+        place = {"model_id": found.id, "layer": record.layer, subject: name}
+        sent = {
+            "annotator_id": by,
+            "verdict": stored.verdict,
+            "description": stored.description,
+            "confidence": stored.confidence,
+            "run_id": stored.run_id,
+            "created_at": stored.created_at,
+            "key": stored.key,
+        }
+        kept = _kept(connection, by, stored.key, place)
+        if kept is None:
+            try:
+                with connection.begin_nested():
+                    result = connection.execute(insert(label).values(**place, **sent))
+            except IntegrityError:  # the same label, sent twice, came twice at once
+                kept = _kept(connection, by, stored.key, place)
+                if kept is None:
+                    raise
+            else:
+                assert result.inserted_primary_key is not None
+                return replace(stored, id=int(result.inserted_primary_key[0]))
+        return replace(stored, **kept)
+
+
+def _kept(
+    connection: Connection, by: int, key: str | None, place: dict[str, Any]
+) -> dict[str, Any] | None:
+    """What an annotator's label of this key holds. Raises StoreError if it is on something else."""
+    if key is None:
+        return None
+    found = connection.execute(
+        select(label).where(label.c.annotator_id == by, label.c.key == key)
+    ).one_or_none()
+    if found is None:
+        return None
+    row = found._mapping
+    if any(row[name] != value for name, value in place.items()):
+        raise StoreError("A label with this key was kept before, on something else.")
+    shared = ("verdict", "description", "confidence", "run_id", "created_at", "id")
+    return {name: row[name] for name in shared}
 
 
 def history(engine: Engine, weights_sha256: str, layer: int, neuron: int) -> list[LabelRecord]:
@@ -103,8 +151,9 @@ def histories(
 ) -> list[dict[str, Any]]:
     """What the records of one subject's labels share, newest first."""
     query = (
-        select(label, annotator.c.name.label("annotator"))
+        select(label, annotator.c.name.label("annotator"), label_withdrawal.c.withdrawn_at)
         .join(annotator, annotator.c.id == label.c.annotator_id)
+        .outerjoin(label_withdrawal, label_withdrawal.c.label_id == label.c.id)
         .join(model, model.c.id == label.c.model_id)
         .where(model.c.weights_sha256 == weights_sha256, label.c.layer == layer, condition)
         .order_by(label.c.id.desc())
@@ -114,10 +163,10 @@ def histories(
     seen: set[int] = set()
     records = []
     for row in found:
-        shared = ("annotator", "verdict", "description", "confidence", "run_id", "created_at", "id")
-        latest = row["annotator_id"] not in seen
-        records.append({name: row[name] for name in shared} | {"latest": latest})
-        seen.add(row["annotator_id"])
+        latest = row["annotator_id"] not in seen and row["withdrawn_at"] is None
+        records.append({name: row[name] for name in SHARED} | {"latest": latest})
+        if latest:
+            seen.add(row["annotator_id"])
     return records
 
 
@@ -170,15 +219,44 @@ def counted(
 
 
 def is_latest(subject: Subject = "neuron") -> ColumnElement[bool]:
-    """The condition that a row of `label` is its annotator's newest on its subject."""
+    """The condition that a row of `label` counts: its annotator's newest on its subject, of those
+    that were not withdrawn."""
     newer = label.alias("newer")
     same = [newer.c[name] == label.c[name] for name in ("model_id", "layer", subject)]
-    return ~(
+    superseded = (
         select(newer.c.id)
-        .where(and_(*same, newer.c.annotator_id == label.c.annotator_id, newer.c.id > label.c.id))
+        .where(
+            *same,
+            newer.c.annotator_id == label.c.annotator_id,
+            newer.c.id > label.c.id,
+            ~is_withdrawn(newer),
+        )
         .correlate(label)
         .exists()
     )
+    return and_(~superseded, ~is_withdrawn(label))
+
+
+def is_withdrawn(of: FromClause = label) -> ColumnElement[bool]:
+    """The condition that a row of `label` was taken back by its annotator."""
+    withdrawal = label_withdrawal
+    return (
+        select(withdrawal.c.label_id).where(withdrawal.c.label_id == of.c.id).correlate(of).exists()
+    )
+
+
+def annotator_id(connection: Connection, name: str) -> int:
+    """The id of the annotator of this name, made if there is none."""
+    found = select(annotator.c.id).where(annotator.c.name == name)
+    known = connection.scalar(found)
+    if known is None:
+        try:
+            with connection.begin_nested():
+                connection.execute(insert(annotator).values(name=name, created_at=now()))
+        except IntegrityError:
+            pass  # their first two labels came at once
+        known = connection.execute(found).scalar_one()
+    return int(known)
 
 
 def _validate(record: LabelRecord | CandidateLabelRecord) -> None:
@@ -191,5 +269,7 @@ def _validate(record: LabelRecord | CandidateLabelRecord) -> None:
             f"A description has up to {LONGEST_DESCRIPTION} characters; "
             f"this one has {len(record.description)}."
         )
+    if record.key is not None and not 0 < len(record.key) <= LONGEST_KEY:
+        raise StoreError(f"A label's key has 1–{LONGEST_KEY} characters.")
     if record.confidence is not None and not 1 <= record.confidence <= 5:
         raise StoreError(f"A confidence is 1–5, not {record.confidence}.")

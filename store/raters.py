@@ -15,9 +15,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from store.annotators import annotator_id
 from store.engine import reading, writing
 from store.errors import InvalidStudy, NotARater, StudyFrozen
+from store.labels import annotator_id
 from store.studies import found_row
 from store.study_records import RATING_VERDICTS, GivenRating, RaterRecord
 from store.tables import annotator

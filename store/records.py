@@ -299,7 +299,11 @@ class LayerRecord:
 
 @dataclass(frozen=True)
 class LabelRecord:
-    """One entry of the append-only history of labels; the annotator's latest counts."""
+    """One entry of the append-only history of labels; the annotator's latest counts.
+
+    `key` is what whoever sent it calls it (None: nothing). One with `withdrawn_at` was taken back
+    by its annotator and counts no more.
+    """
 
     weights_sha256: str
     layer: int
@@ -312,6 +316,8 @@ class LabelRecord:
     created_at: datetime | None = None
     id: int | None = None
     latest: bool = True
+    key: str | None = None
+    withdrawn_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from store.annotators import annotator_id
 from store.engine import reading, writing
 from store.errors import InvalidStudy, StudyExists, StudyFrozen, StudyNotFound
+from store.labels import annotator_id
 from store.study_records import Rating, StudyDesign, StudyItem, StudyRecord
 from store.tables import annotator
 from store.tables_studies import study, study_item, study_rater, study_rating
@@ -188,6 +188,11 @@ def orders(engine: Engine, slug: str) -> list[tuple[int, ...]]:
         return [tuple(cards) for cards in found]
 
 
+def expected_orders(engine: Engine, record: StudyRecord) -> list[tuple[int, ...]]:
+    """The orders that the start froze; those of raters beyond the expected came later."""
+    return orders(engine, record.slug)[: record.design.raters_expected]
+
+
 def ratings(engine: Engine, slug: str) -> list[Rating]:
     """What each rater said last of each card, by rater and card. Errors: `StudyNotFound`."""
     newer = study_rating.alias("newer")
@@ -213,13 +218,12 @@ def progress(engine: Engine, slug: str) -> list[tuple[int, int, int]]:
     rater, rating = study_rater.c, study_rating.c
     with reading(engine) as connection:
         key = found_row(connection, slug).id
-        rated: dict[int, int] = dict(
-            connection.execute(
-                select(rating.rater, func.count(rating.item.distinct()))
-                .where(rating.study_id == key)
-                .group_by(rating.rater)
-            ).tuples()
+        counted = connection.execute(
+            select(rating.rater, func.count(rating.item.distinct()))
+            .where(rating.study_id == key)
+            .group_by(rating.rater)
         )
+        rated = {int(row.rater): int(row[1]) for row in counted}
         found = connection.execute(
             select(rater.number, rater.cards)
             .where(rater.study_id == key, rater.annotator_id.is_not(None))
@@ -270,8 +274,13 @@ def found_row(connection: Connection, slug: str, *, for_update: bool = False) ->
         query = query.with_for_update(of=study)
     row = connection.execute(query).one_or_none()
     if row is None:
-        raise StudyNotFound(f"There is no study named “{slug[:80]}”.", "/studies")
+        raise not_found(slug)
     return row
+
+
+def not_found(slug: str) -> StudyNotFound:
+    """The error for a name that no study has."""
+    return StudyNotFound(f"There is no study named “{slug[:80]}”.", "/studies")
 
 
 def _selection() -> Any:

@@ -3,7 +3,8 @@ window, position): the keys are the field's own, so that bulk loads need no ids 
 and rows that are read together lie together.
 
 These are a run's own tables and those that all share; what a run's evidence adds stands in
-`store.tables_evidence`, what search reads in `store.tables_tokens`, in the same `metadata`.
+`store.tables_evidence`, what search reads in `store.tables_tokens`, accounts and queues in
+`store.tables_access`, all in the same `metadata`.
 
 Tables are `WITHOUT ROWID` on SQLite where rows stay below a quarter of a page: one tree in the
 key's order, no second index. Wider rows would spill to other pages: not `window` and `example`.
@@ -407,10 +408,13 @@ label = Table(
         server_default="",
         default=lambda context: folded_text(context.get_current_parameters()["description"]),
     ),
+    # What whoever sent it calls it, so that a label that is sent again is kept once.
+    Column("key", String(64)),
     one_of("verdict", VERDICTS),
     CheckConstraint("confidence BETWEEN 1 AND 5", name="confidence"),
     CheckConstraint("(neuron IS NULL) <> (candidate IS NULL)", name="subject"),
     Index(None, "model_id", "layer", "neuron", "annotator_id", "id"),
     Index(None, "model_id", "layer", "candidate", "annotator_id", "id"),
+    Index(None, "annotator_id", "key", unique=True),
     sqlite_autoincrement=True,
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from store import tables, tables_evidence, tables_studies, tables_tokens
+from store import tables, tables_access, tables_evidence, tables_studies, tables_tokens
 
 assert tables_evidence.neuron_evidence.metadata is tables.metadata
+assert tables_access.account.metadata is tables.metadata
 assert tables_studies.study.metadata is tables.metadata
 assert tables_tokens.token_neuron.metadata is tables.metadata
 

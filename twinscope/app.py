@@ -16,6 +16,7 @@ import typer
 
 from twinscope import faults
 from twinscope.quantities import parse_count, show_count, show_duration
+from twinscope.users import users
 
 app = typer.Typer(
     name="twinscope",
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 database = typer.Typer(help="The database: bring it up to date, check it, describe it.")
 app.add_typer(database, name="db", no_args_is_help=True)
+app.add_typer(users, name="users", no_args_is_help=True)
 
 DEMO_PAIR, DEMO_CORPUS, DEMO_TOKENS = "pystd-2l", "stdlib", "1M"
 

@@ -27,8 +27,8 @@ SIZES = ("n_layers", "d_model", "n_ctx", "d_head", "n_heads", "d_mlp", "d_vocab"
 FIELDS = (*SIZES, "act_fn", "normalization_type")
 # Words that are routes of the site, or may become one.
 RESERVED = frozenset(
-    """random search tax live login logout labels studies runs docs static healthz openapi json
-    index definitions
+    """random search tax live login logout account labels studies runs docs static healthz openapi
+    json index definitions
     invisible embed card download pairs about api worker settings users""".split()  # noqa: SIM905
 )
 

@@ -88,7 +88,7 @@ def _balanced(items: Sequence[StudyItem], rng: random.Random) -> list[StudyItem]
 
 
 def _apart(items: list[StudyItem], apart: int) -> list[int]:
-    """The items nearly in their order, each index `apart` cards from its last, or as far as goes."""
+    """The items nearly in their order, each index `apart` cards from its last where that goes."""
     best: tuple[int, list[int]] | None = None
     for least in range(min(apart, max(len(items) // 3, 1)), 0, -1):
         ordered = _put_off(items, least)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from server import study_words, urls
+from server.access import Person
 from server.agreement.answers import (
     Card,
     Counting,
@@ -26,8 +27,9 @@ from server.agreement.planted import detections, rater_detection, self_agreement
 from server.agreement.raters import strictness
 from server.agreement.reliability import kappas, reliability
 from server.compose.pair_links import version_names
+from server.compose.studies import shown_study
 from server.condition_words import CONDITION_WORDS
-from server.errors import StudyNotClosed
+from server.errors import StudyOpen
 from server.intervals import quantile
 from server.pages.fields import Link
 from server.pages.study_results import (
@@ -54,9 +56,10 @@ from store.study_records import RATING_VERDICTS, Condition, Rating, StudyRecord
 MAIN: Counting = "not_monosemantic"
 
 
-def closed_study(site: Site, slug: str) -> StudyRecord:
-    """The study, once it is closed. Errors: StudyNotClosed before; the store's StudyNotFound."""
-    study = study_store.get(site.engine, slug)
+def closed_study(site: Site, slug: str, person: Person | None) -> StudyRecord:
+    """The study, once it is closed. Errors: `StudyOpen` before, for its owner, too;
+    `StudyNotFound`, also for somebody else's draft."""
+    study = shown_study(site, slug, person)
     if study.state != "closed":
         why = (
             "has not begun, so it has no results."
@@ -64,13 +67,13 @@ def closed_study(site: Site, slug: str) -> StudyRecord:
             else "is still running. Its results are shown once it is closed, to nobody before: who "
             "knows how it stands would rate otherwise."
         )
-        raise StudyNotClosed(f"The study “{study.title}” {why}", urls.study(slug))
+        raise StudyOpen(f"The study “{study.title}” {why}", urls.study(slug))
     return study
 
 
-def results_of(site: Site, slug: str) -> StudyResultsPage:
+def results_of(site: Site, slug: str, person: Person | None) -> StudyResultsPage:
     """The page; computed once in a process, since a closed study never changes."""
-    study = closed_study(site, slug)
+    study = closed_study(site, slug, person)
     run = shown_run_of(site, study)
     key = ("study_results", slug, str(study.closed_at), run is not None)
 

@@ -11,17 +11,20 @@ from server import access, error_responses, respond, urls
 from server.compose.candidate_labels import add_candidate_label, candidate_labels_page
 from server.compose.invisible import candidate_page, check_layer, invisible_page
 from server.compose.selection import shown_run
+from server.errors import BadLabel
 from server.pages.invisible import (
     CandidateLabelCreated,
     CandidateLabelsPage,
     CandidatePage,
     InvisiblePage,
 )
-from server.routes.labels import ANSWERS, Label, body_described, read_body, way_back
+from server.routes.bodies import read_body
+from server.routes.labels import ANSWERS, Label, body_described, way_back
 from server.routes.parameters import (
     BAD_PARAMETER,
     NOT_FOUND,
     UNAVAILABLE,
+    Annotator,
     Layer,
     Pair,
     RunName,
@@ -43,7 +46,7 @@ class CandidateLabelBody(Label):
 
 async def read_label(request: Request) -> CandidateLabelBody:
     """The label of a candidate in the request's body. Errors: BadLabel, UnreadableBody."""
-    return await read_body(request, CandidateLabelBody)
+    return await read_body(request, CandidateLabelBody, BadLabel, "A label")
 
 
 def _shown(site: Site, pair: str, layer: int, run: str | None) -> RunRecord:
@@ -178,6 +181,7 @@ def add(
     pair: Pair,
     layer: Layer,
     k: Candidate,
+    person: Annotator,
     label: Annotated[CandidateLabelBody, Depends(read_label)],
 ) -> Any:
     """Append a label to the candidate's history; the annotator's latest counts.
@@ -185,7 +189,6 @@ def add(
     Labels belong to the direction (its fingerprint), so they outlive the run; `run` says in which
     run `k` is to be looked up (default: the newest).
     """
-    person = access.require(request, "annotator")
     shown = _shown(site, pair, layer, label.run)
     created = add_candidate_label(
         site,

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import parse_qsl
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from server import access, error_responses, respond, urls
 from server.compose.labels import add_label, labels_page
 from server.compose.selection import check_neuron, shown_run
-from server.errors import BadLabel, UnreadableBody
+from server.errors import BadLabel
 from server.pages.errors import ErrorPage
 from server.pages.labels import LabelCreated, LabelsPage
+from server.routes.bodies import read_body
 from server.routes.parameters import (
     BAD_PARAMETER,
     NOT_FOUND,
     UNAVAILABLE,
+    Annotator,
     Layer,
     Neuron,
     Pair,
@@ -34,8 +33,6 @@ from store.records import Side, Verdict
 router = APIRouter(responses={**NOT_FOUND, **BAD_PARAMETER, **UNAVAILABLE})
 
 DESCRIPTION_LENGTH = 500
-
-Body = TypeVar("Body", bound="Label")
 
 #: An address within the site: no scheme, no host, nothing that a browser could read as one.
 WAY_BACK = re.compile(r"/[a-z0-9][A-Za-z0-9/?&=.,:_~%#-]*", re.ASCII)
@@ -76,34 +73,7 @@ class LabelBody(Label):
 
 async def read_label(request: Request) -> LabelBody:
     """The label of a version in the request's body. Errors: BadLabel, UnreadableBody."""
-    return await read_body(request, LabelBody)
-
-
-async def read_body(request: Request, model: type[Body]) -> Body:
-    """The label in the request's body, by its content type. Errors: BadLabel, UnreadableBody."""
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    body = await request.body()
-    try:
-        if kind == "application/json":
-            given: Any = json.loads(body)
-        elif kind == "application/x-www-form-urlencoded":
-            given = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True))
-            given.pop(access.CSRF_FIELD, None)
-        else:
-            raise UnreadableBody(
-                f"A label is sent as a form or as JSON, not as “{kind[:60] or 'nothing'}”.",
-                "Content-Type: application/json",
-            )
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise BadLabel("The label's body cannot be read.", f"It should be {kind}.") from error
-    try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        raise error_responses.bad_parameters(
-            RequestValidationError(
-                [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
-            )
-        ) from error
+    return await read_body(request, LabelBody, BadLabel, "A label")
 
 
 @router.get("/{pair}/{layer:int}/{neuron:int}/labels.json", summary="Labels of a neuron")
@@ -168,7 +138,8 @@ def make(
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
     303: {"description": "After an HTML form: back to the page."},
-    403: {"model": ErrorPage, "description": "The request came from another site."},
+    401: {"model": ErrorPage, "description": "Nobody is logged in."},
+    403: {"model": ErrorPage, "description": "From another site, no CSRF token, or no annotator."},
     413: {"model": ErrorPage, "description": "The body is too large."},
     415: {"model": ErrorPage, "description": "The body is neither a form nor JSON."},
 }
@@ -201,10 +172,10 @@ def add(
     pair: Pair,
     layer: Layer,
     neuron: Neuron,
+    person: Annotator,
     label: Annotated[LabelBody, Depends(read_label)],
 ) -> Any:
     """Append a label to the version's history; the annotator's latest counts."""
-    person = access.require(request, "annotator")
     shown = shown_run(site, pair, label.run)
     check_neuron(shown, layer, neuron)
     created = add_label(

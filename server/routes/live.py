@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BeforeValidator
 from starlette.concurrency import run_in_threadpool
 
-from server import live_client, respond
+from server import limits, live_client, respond
 from server.compose import live as compose
 from server.compose.selection import shown_run
 from server.errors import NeuronNotFound, PageError, WorkerOff
@@ -121,6 +121,7 @@ async def make(
                 "Live text is off: this server has no live worker. "
                 f"“{live_client.COMMAND}” starts one with the site."
             )
+        await run_in_threadpool(limits.before_text, request, site)
         answer = await live_client.ask(site.settings.worker_url, compose.question_of(shown, whole))
         return await run_in_threadpool(
             compose.live_page, site, shown, state, text, pinned, answer, None

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Query
+from fastapi import Depends, Path, Query, Request
 
+from server import access
 from server.pages.errors import ErrorPage
 from server.site import Site, site_of
 from store.columns import VERSION_COLUMNS
 
+
+async def _annotator(request: Request) -> access.Person:
+    return access.require(request, "annotator")
+
+
+async def _owner(request: Request) -> access.Person:
+    return access.require(request, "owner")
+
+
 TheSite = Annotated[Site, Depends(site_of)]
+
+#: Whoever asks, if they may label; stands before the body, which is read for nobody else.
+Annotator = Annotated[access.Person, Depends(_annotator)]
+#: Whoever asks, if the site is theirs.
+Owner = Annotated[access.Person, Depends(_owner)]
+
 Pair = Annotated[str, Path(description="The pair's slug.", examples=["pystd-2l"])]
 Layer = Annotated[int, Path(description="Layer, from 0.")]
 Neuron = Annotated[int, Path(description="Neuron within the layer, from 0.")]

@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 
-from server import respond
+from server import access, respond
 from server.compose.study_results import closed_study, results_of
-from server.pages.errors import ErrorPage
 from server.pages.study_results import StudyResultsPage
 from server.routes.parameters import UNAVAILABLE, TheSite
+from server.routes.study_parameters import STUDY_ANSWERS, Slug
 from server.study_files import COLUMNS, about, rows
 from server.table_files import KINDS
 from store import studies as study_store
 
-ANSWERS: dict[int | str, dict[str, Any]] = {
-    403: {"model": ErrorPage, "description": "The study is not closed yet."},
-    404: {"model": ErrorPage, "description": "There is no such study."},
-}
+router = APIRouter(responses={**STUDY_ANSWERS, **UNAVAILABLE})
 
-router = APIRouter(responses={**ANSWERS, **UNAVAILABLE})
-
-Slug = Annotated[str, Path(description="The study's name in addresses.")]
 Ending = Annotated[Literal["csv", "jsonl", "parquet"], Path(description="The kind of file.")]
 
 
 @router.get("/studies/{slug}/results.json", summary="Results of a closed study")
-def results_json(response: Response, site: TheSite, slug: Slug) -> StudyResultsPage:
+def results_json(
+    request: Request, response: Response, site: TheSite, slug: Slug
+) -> StudyResultsPage:
     """Shares, differences, falls between conditions, agreement, what raters find of what is known.
 
     403 until the study is closed, for its owner, too.
     """
     response.headers["Cache-Control"] = respond.FRESH
-    return results_of(site, slug)
+    return results_of(site, slug, access.person(request))
 
 
 @router.get("/studies/{slug}/results", include_in_schema=False)
 def results(request: Request, site: TheSite, slug: Slug) -> HTMLResponse:
-    return respond.page(request, "study_results.html", results_of(site, slug))
+    return respond.page(
+        request, "study_results.html", results_of(site, slug, access.person(request))
+    )
 
 
 @router.get(
@@ -47,9 +45,9 @@ def results(request: Request, site: TheSite, slug: Slug) -> HTMLResponse:
     response_class=StreamingResponse,
     summary="Ratings of a closed study as a file",
 )
-def ratings(site: TheSite, slug: Slug, ending: Ending) -> StreamingResponse:
+def ratings(request: Request, site: TheSite, slug: Slug, ending: Ending) -> StreamingResponse:
     """A row an answer, each rater's last of each card; raters by pseudonym. 403 until closed."""
-    study = closed_study(site, slug)
+    study = closed_study(site, slug, access.person(request))
     table = rows(
         study, study_store.items(site.engine, slug), study_store.ratings(site.engine, slug)
     )

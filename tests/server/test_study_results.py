@@ -405,7 +405,7 @@ def test_closed_to_everybody_until_it_is_closed(engine: Engine) -> None:
             assert "still running" in answer.text
             assert "monosemantic" not in answer.text
         told = client.get("/studies/open/results.json").json()["error"]
-        assert (told["code"], told["hint"]) == ("study_not_closed", "/studies/open")
+        assert (told["code"], told["hint"]) == ("study_open", "/studies/open")
         study_store.create(engine, simulate(4, slug="draft").study)
         assert "has not begun" in client.get("/studies/draft/results").text
         assert client.get("/studies/no-such/results").status_code == 404
