@@ -107,6 +107,7 @@ def draw_results(page: StudyResultsPage) -> ResultsDrawing:
     other_falls = {(fall.side, fall.first, fall.then): fall for fall in excluded.falls}
     other_versions = {one.condition: one for one in excluded.versions}
     titles = [one.title for one in page.conditions]
+    seconds = scale_over([one.seconds.q75 for one in (*page.times, *page.raters)], around=(0.0,))
     return ResultsDrawing(
         shares=shares_by_condition(
             "Share of neurons called monosemantic, by condition",
@@ -249,12 +250,14 @@ def draw_results(page: StudyResultsPage) -> ResultsDrawing:
             "minus the others’ share, same cards",
             percent=True,
         ),
-        times=_times([(one, condition_title(one.condition), one.seconds) for one in page.times]),
-        rater_times=_times([(one, one.rater, one.seconds) for one in page.raters]),
+        times=_times(
+            [(one, condition_title(one.condition), one.seconds) for one in page.times], seconds
+        ),
+        rater_times=_times([(one, one.rater, one.seconds) for one in page.raters], seconds),
     )
 
 
-def _times(of: Sequence[tuple[Any, str, Quartiles]]) -> Table:
+def _times(of: Sequence[tuple[Any, str, Quartiles]], scale: LinearScale) -> Table:
     lines = [
         _Line(
             view,
@@ -266,4 +269,4 @@ def _times(of: Sequence[tuple[Any, str, Quartiles]]) -> Table:
         )
         for view, name, time in of
     ]
-    return _table(lines, "seconds a card", reference=0.0)
+    return _table(lines, "seconds a card", scale=scale)

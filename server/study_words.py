@@ -32,14 +32,14 @@ def points(difference: float | None) -> str:
     """A difference of shares: `−9.1 points`."""
     if difference is None:
         return "–"
-    return f"{number(100 * difference, 2 if abs(difference) < 0.1 else 3)} points"
+    return f"{fixed(100 * difference, 1)} points"
 
 
 def points_span(interval: Interval | None) -> str:
     """`3.2 to 21.5 points`"""
     if interval is None:
         return "–"
-    low, high = (number(round(100 * end, 1)) for end in interval)
+    low, high = (fixed(100 * end, 1) for end in interval)
     return f"{low} to {high} points"
 
 
@@ -93,7 +93,7 @@ def fall_reading(
             span = f"difference {points(one.difference)}, 95 % interval {points_span(one.interval)}"
             if one.seen:
                 more = names["left" if one.difference > 0 else "right"]
-                said.append(f"It is larger in {more} ({span}).")
+                said.append(f"The fall is larger in {more} ({span}).")
             else:
                 said.append(f"No difference seen between the versions’ falls ({span}).")
     return Reading(" ".join(said), not_meant)

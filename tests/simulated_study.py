@@ -42,7 +42,7 @@ SHARES: Mapping[Side, Mapping[Condition, float]] = {
 }
 BEGUN = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 _KEPT = ("item", "verdict", "rule", "confidence", "seconds", "created_at")
-CARD = {"snippets": [{"tokens": ["a", " b"], "shades": [0, 6], "focus": 1, "silent": False}]}
+CARD = {"snippets": [{"tokens": ["a", " b"], "shades": [0, 3], "focus": 1, "silent": False}]}
 
 
 @dataclass(frozen=True)

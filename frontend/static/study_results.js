@@ -26,8 +26,8 @@ function layout(yaxis, xaxis = {}) {
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--ink") },
-    margin: { l: 64, r: 10, t: 34, b: 44 }, hovermode: "closest", boxmode: "group",
-    legend: { orientation: "h", y: 1.02, yanchor: "bottom" },
+    margin: { l: 64, r: 10, t: 40, b: 44 }, hovermode: "closest", boxmode: "group",
+    legend: { orientation: "h", y: -0.12, yanchor: "top" },
     xaxis: { gridcolor: line, linecolor: dim, ...xaxis },
     yaxis: { gridcolor: line, zerolinecolor: line, linecolor: dim, ...yaxis },
     hoverlabel: { bgcolor: colour("--raised"), font: { color: colour("--ink") } },
