@@ -26,9 +26,12 @@ from server.routes import (
     labels,
     live,
     neurons,
+    rating,
     runs,
     search,
     sharing,
+    studies,
+    study_results,
     tax,
 )
 from server.settings import Settings
@@ -78,21 +81,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     # Fixed words first: `/{pair}` would take them all. No pair is named by one of them
     # (worker.pairs.RESERVED), and a test holds the two lists together.
     for module in (
-        *(
-            home,
-            docs,
-            accounts,
-            label_queue,
-            label_list,
-            runs,
-            tax,
-            live,
-            search,
-            invisible,
-            labels,
-            neurons,
-            sharing,
-        ),
+        *(home, docs, accounts, runs, studies, rating, study_results),
+        *(label_queue, label_list, tax, live, search, invisible, labels, neurons, sharing),
         explorer_downloads,
         explorer,
     ):

@@ -6,19 +6,8 @@ follow docs/evidence.md; `source` is the anchor of its section there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Definition:
-    """`text` is one to three sentences; `formula` and `unit` are "" where there is none."""
-
-    name: str
-    unit: str
-    text: str
-    formula: str = ""
-    source: str = ""
-
+from server.definition import Definition
+from server.study_definitions import STUDY_DEFINITIONS
 
 _UNIT = "activation"
 
@@ -506,4 +495,5 @@ DEFINITIONS: dict[str, Definition] = {
         "highest mean and the 20 with the highest maximum. What is lower is not listed.",
         source="token-search",
     ),
+    **STUDY_DEFINITIONS,
 }

@@ -31,6 +31,11 @@ TRANSLATIONS: tuple[tuple[type[store_errors.StoreError], type[errors.PageError]]
     (store_errors.UnknownColumn, errors.BadFilter),
     (store_errors.InvalidFilter, errors.BadFilter),
     (store_errors.UnknownModel, errors.VersionMissing),
+    (store_errors.StudyNotFound, errors.StudyNotFound),
+    (store_errors.StudyExists, errors.StudyConflict),
+    (store_errors.StudyFrozen, errors.StudyConflict),
+    (store_errors.NotARater, errors.StudyConflict),
+    (store_errors.InvalidStudy, errors.BadStudy),
     (store_errors.LabelNotFound, errors.LabelNotFound),
     (store_errors.NotTheirs, errors.Forbidden),
 )

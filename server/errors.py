@@ -222,6 +222,34 @@ class LabelNotFound(PageError):
     code = "label_not_found"
 
 
+class StudyNotFound(PageError):
+    """No study has this name."""
+
+    status = 404
+    code = "study_not_found"
+
+
+class BadStudy(PageError):
+    """A study, or a rating, that cannot be kept as it was sent."""
+
+    status = 422
+    code = "bad_study"
+
+
+class StudyConflict(PageError):
+    """What is asked for does not go with the state of the study: it is frozen, or closed."""
+
+    status = 409
+    code = "study_conflict"
+
+
+class StudyOpen(PageError):
+    """Closed to whoever asks until a study is: results, cards, the neurons on a rater's cards."""
+
+    status = 403
+    code = "study_open"
+
+
 class BodyTooLarge(PageError):
     """The request's body is larger than any form here."""
 

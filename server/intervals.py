@@ -13,8 +13,11 @@ Z95 = 1.959963984540054
 """The 97.5 % quantile of the normal distribution."""
 
 
-def wilson(hits: int, n: int) -> tuple[float, float] | None:
-    """Wilson's score interval of a share of `hits` among `n`; None of nothing. [Wilson 1927]"""
+def wilson(hits: float, n: float) -> tuple[float, float] | None:
+    """Wilson's score interval of a share of `hits` among `n`; None of nothing. [Wilson 1927]
+
+    Effective numbers, which are not whole, will do.
+    """
     if n == 0:
         return None
     share, z2 = hits / n, Z95 * Z95

@@ -13,6 +13,7 @@ from typing import Any
 from server import number_text
 from server.activation_names import activation_name
 from server.band_titles import band_title
+from server.condition_words import condition_title
 from server.definitions import DEFINITIONS
 from server.embed_drawing import short_snippet
 from server.example_markup import example_item
@@ -23,6 +24,9 @@ from server.neuron_drawing import draw
 from server.neuron_words import compared, hidden_method, points, responds, unshown
 from server.sameness_words import sameness, verdict
 from server.sharing_words import preview_text, preview_title
+from server.study_drawing import draw_results
+from server.study_words import p_value, points_span
+from server.study_words import points as signed_points
 from server.tax_drawing import draw_tax
 from server.token_text import text_markup, visible_text
 
@@ -36,6 +40,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "hidden_method": hidden_method,
     "points": points,
     "draw_tax": draw_tax,
+    "draw_results": draw_results,
     "draw_correspondence": draw_correspondence,
     "draw_scatter": draw_scatter,
     "example_item": example_item,
@@ -60,6 +65,10 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "band_title": band_title,
     "aligned": number_text.aligned,
     "unbroken": number_text.unbroken,
+    "condition": condition_title,
+    "points": signed_points,
+    "points_span": points_span,
+    "p_value": p_value,
     "token": text_markup,
     "visible": visible_text,
 }

@@ -136,6 +136,16 @@ def search_everywhere(text: str = "") -> str:
     return f"/search{query({'q': text})}"
 
 
+def study_results(slug: str) -> str:
+    """What a closed study found."""
+    return f"/studies/{quote(slug)}/results"
+
+
+def study_ratings(slug: str, ending: str) -> str:
+    """The ratings of a closed study as a file: `csv`, `jsonl` or `parquet`."""
+    return f"/studies/{quote(slug)}/ratings.{ending}"
+
+
 def runs() -> str:
     """All runs."""
     return "/runs"
@@ -144,6 +154,26 @@ def runs() -> str:
 def run(run_id: str) -> str:
     """One run."""
     return f"/runs/{quote(run_id)}"
+
+
+def studies() -> str:
+    """All blind studies."""
+    return "/studies"
+
+
+def study(slug: str) -> str:
+    """One study."""
+    return f"/studies/{quote(slug)}"
+
+
+def study_new(like: str | None = None, parameters: Parameters | None = None) -> str:
+    """The form of a new study, with the settings of another or with these."""
+    return f"/studies/new{query({**(parameters or {}), 'like': like})}"
+
+
+def study_rate(slug: str, card: str | None = None) -> str:
+    """The cards of a study for whoever rates it; `card` is one that was rated before."""
+    return f"/studies/{quote(slug)}/rate{query({'card': card})}"
 
 
 def json_twin(address: str) -> str:

@@ -58,6 +58,26 @@ class AlreadyPublished(StoreError):
         self.run = run
 
 
+class StudyNotFound(StoreError):
+    """No study is called so."""
+
+
+class StudyExists(StoreError):
+    """Another study is called so."""
+
+
+class StudyFrozen(StoreError):
+    """What is asked for would change a study after its start, or rate one that is not running."""
+
+
+class NotARater(StoreError):
+    """Whoever asks has not begun to rate this study, or the card is none of theirs."""
+
+
+class InvalidStudy(StoreError):
+    """A study, or a rating, that cannot be kept as it is."""
+
+
 class AccountExists(StoreError):
     """The name is an account's already, or labels of an earlier annotator's have it."""
 

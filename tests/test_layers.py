@@ -32,20 +32,31 @@ KEPT_TO = {
     "sqlalchemy": {"store"},
     "psycopg": {"store"},
     "alembic": {"store"},
+    "statsmodels": {"server"},
+    "krippendorff": {"server"},
+    "sklearn": {"server"},
 }
+
+#: What statistics of studies may import beside one another: records, and intervals.
+PURE = {"server.intervals", "store.records", "store.study_records"}
 
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 
-def imported_roots(path: Path) -> set[str]:
-    """First parts of the names of all modules that a file imports, at any depth of its code."""
-    roots = set()
+def imported_modules(path: Path) -> set[str]:
+    """Names of all modules that a file imports, at any depth of its code."""
+    modules = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            roots |= {alias.name.split(".")[0] for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            roots.add(node.module.split(".")[0])
-    return roots
+            modules.add(node.module)
+    return modules
+
+
+def imported_roots(path: Path) -> set[str]:
+    """First parts of the names of all modules that a file imports."""
+    return {module.split(".")[0] for module in imported_modules(path)}
 
 
 def test_modules_were_found() -> None:
@@ -69,8 +80,25 @@ def test_packages_are_ours(package: str) -> None:
     assert Path(module.__file__ or "").resolve().parent == ROOT / package
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "server/agreement").glob("*.py")), ids=str)
+def test_statistics_of_studies_are_pure(path: Path) -> None:
+    """Functions of counts and verdicts: nothing of the web, of a database, of a page."""
+    roots = imported_roots(path)
+    assert not roots & {"fastapi", "starlette", "jinja2", "sqlalchemy"}
+    ours = {module for module in imported_modules(path) if module.split(".")[0] in PACKAGES}
+    assert all(module.startswith("server.agreement") or module in PURE for module in ours), (
+        f"{path.name} must not import {ours}"
+    )
+
+
 def test_the_server_does_not_load_torch() -> None:
     assert not loads_torch("server.app")
+
+
+def test_the_server_starts_without_the_statistics_libraries() -> None:
+    """They bring pandas and scipy: seconds, which the first results page of a study pays."""
+    modules = "server.app, server.agreement.power"
+    assert not loads(modules, "statsmodels", "krippendorff", "sklearn", "pandas", "scipy")
 
 
 def test_the_live_worker_answers_before_it_loads_torch() -> None:
@@ -79,7 +107,12 @@ def test_the_live_worker_answers_before_it_loads_torch() -> None:
 
 def loads_torch(modules: str) -> bool:
     """Whether importing these modules, in a process of its own, loads torch."""
-    code = f"import sys, {modules}; sys.exit(99 if 'torch' in sys.modules else 0)"
+    return loads(modules, "torch")
+
+
+def loads(modules: str, *libraries: str) -> bool:
+    """Whether importing these modules, in a process of its own, loads one of the libraries."""
+    code = f"import sys, {modules}; sys.exit(99 if set({libraries}) & set(sys.modules) else 0)"
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode
     assert ended in (0, 99)
     return ended == 99

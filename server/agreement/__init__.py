@@ -1,0 +1,1 @@
+"""Statistics of blind studies: pure functions of counts and verdicts; no FastAPI, no SQL."""

@@ -1,0 +1,71 @@
+"""What a study may draw from: versions with how many examples they have, and whole windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, func, select
+
+from store import packing, runs, tables, tables_evidence
+from store.engine import reading
+from store.records import BANDS, Side, WindowRecord
+
+
+@dataclass(frozen=True)
+class DrawableVersion:
+    """A version by its number in the layer; `examples` counts them by band, and mined silent
+    contexts as "silent". `density` is None for a neuron that never changes."""
+
+    neuron: int
+    density: float | None
+    examples: dict[str, int]
+
+
+def versions(engine: Engine, run_id: str, side: Side, layer: int) -> list[DrawableVersion]:
+    """All versions of a layer, by number. Errors: `RunNotFound`."""
+    neuron, example = tables.neuron.c, tables.example.c
+    mined = tables_evidence.counterexample.c
+    counts: dict[int, dict[str, int]] = {}
+    with reading(engine) as connection:
+        run = runs.published(connection, run_id)
+        for number, band, found in connection.execute(
+            select(example.neuron, example.band, func.count())
+            .where(example.run_key == run.key, example.side == side, example.layer == layer)
+            .group_by(example.neuron, example.band)
+        ):
+            counts.setdefault(number, {})[BANDS[band]] = found
+        if run.has_evidence:
+            for number, found in connection.execute(
+                select(mined.neuron, func.count())
+                .where(
+                    *(mined.run_key == run.key, mined.side == side, mined.layer == layer),
+                    mined.kind == "silent",
+                )
+                .group_by(mined.neuron)
+            ):
+                counts.setdefault(number, {})["silent"] = found
+        listed = connection.execute(
+            select(neuron.neuron, neuron.density)
+            .where(neuron.run_key == run.key, neuron.side == side, neuron.layer == layer)
+            .order_by(neuron.neuron)
+        )
+        return [
+            DrawableVersion(number, density, counts.get(number, {})) for number, density in listed
+        ]
+
+
+def windows(engine: Engine, run_id: str, most: int) -> list[WindowRecord]:
+    """Whole token windows of a run by (document, window), `most` of them. Errors: `RunNotFound`."""
+    window = tables.window.c
+    with reading(engine) as connection:
+        run = runs.published(connection, run_id)
+        found = connection.execute(
+            select(window.document, window.window, window.tokens)
+            .where(window.run_key == run.key)
+            .order_by(window.document, window.window)
+            .limit(most)
+        )
+        return [
+            WindowRecord(document, number, packing.unpack_tokens(packed, run.n_vocabulary))
+            for document, number, packed in found
+        ]

@@ -1,0 +1,1 @@
+"""Statistics of studies against published worked examples, and against simulated truth."""
