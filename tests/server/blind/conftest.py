@@ -45,6 +45,12 @@ class Team:
         """A browser in which this account is logged in."""
         return logged_in(self.app, name)
 
+    def rater(self) -> str:
+        """A new annotator, who rates nothing yet."""
+        name = f"rater-{next(self._numbers)}"
+        add_account(self.engine, name)
+        return name
+
     def drafted(self, **settings: Any) -> str:
         """The slug of a new draft."""
         slug = f"study-{next(self._numbers)}"

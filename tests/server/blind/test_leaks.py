@@ -20,7 +20,7 @@ from tests.server.blind.conftest import Team
 #: Keys that would name a fact, wherever in a JSON answer they stood.
 FORBIDDEN_KEYS = {
     *("side", "layer", "neuron", "number", "item", "kind", "condition", "truth", "repeat_of"),
-    *("merged_with", "activation", "values", "model", "act_fn", "document", "seed", "rater"),
+    *("merged_with", "activation", "values", "model", "act_fn", "document", "seed"),
 }
 
 #: How far the longest body of a card may be from the shortest: digits of the card's place.
@@ -100,7 +100,11 @@ def _told(team: Team, slug: str, received: list[Received]) -> Iterator[str]:
     for one in received:
         heads = " ".join(f"{name}: {value}" for name, value in one.headers.items())
         # What every page's search box says, whoever asks.
-        body = one.body.replace("a name such as L0N17", "")
+        body = (
+            re.sub(r"[^\"]{0,40}L0N17", "", one.body)
+            if one.address.endswith("/studies")
+            else one.body
+        )
         everywhere = f"{one.address} {heads} {body}".casefold()
         for word in words:
             if word.casefold() in everywhere:
