@@ -22,6 +22,7 @@ from tests.synthetic_run import publish_synthetic
 ANNOTATORS, EACH = 50, 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", databases.KINDS)
 def test_fifty_annotators_at_once(kind: str) -> None:
     with databases.fresh(kind) as url:
