@@ -45,6 +45,13 @@ EvidenceOption = Annotated[
     bool, typer.Option("--evidence/--no-evidence", help="Compute what top activations hide, too.")
 ]
 RunArgument = Annotated[str, typer.Argument(help="A run's id, a unique prefix of it, or latest.")]
+PairArgument = Annotated[
+    str,
+    typer.Argument(
+        help="pystd-2l, a pair's directory, or models of the Hugging Face hub: solu-1l--gelu-1l, "
+        "solu-6l, OWNER/NAME--OWNER/NAME, with @checkpoint=N."
+    ),
+]
 PairOption = Annotated[
     Path | None, typer.Option(help="The pair's directory, if it is not one that ships.")
 ]
@@ -143,7 +150,7 @@ def worker(
 
 @app.command()
 def precompute(
-    pair: Annotated[str, typer.Argument(help="pystd-2l, or a pair's directory.")],
+    pair: PairArgument,
     corpus: CorpusOption,
     tokens: Annotated[str | None, typer.Option(help="How many, such as 2M; all if left out.")] = (
         None
@@ -180,6 +187,15 @@ def precompute(
             resume=resume,
         )
         _counterexamples(run_id, pair=directory, device=device, workers=workers)
+
+
+@app.command()
+def fetch(pair: PairArgument, data_dir: DataDirOption = None) -> None:
+    """Get a pair from the Hugging Face hub and keep it, for a machine that cannot reach it."""
+    _use_data_dir(data_dir)
+    from twinscope import fetching
+
+    fetching.fetch(pair)
 
 
 @app.command()

@@ -23,6 +23,7 @@ from store.engine import data_dir, open_engine
 from store.errors import AlreadyPublished, RunNotFound
 from store.records import RunRecord
 from worker import steps
+from worker.hub.fetch import find_or_fetch
 from worker.pairs import Pair
 from worker.plan import Plan, make_plan
 from worker.publish import Findings, publish
@@ -55,6 +56,8 @@ def precompute(
 ) -> RunRecord:
     """Compute and publish the statistics stage of a run; the run as stored.
 
+    `pair_spec` is a pair's directory or name, or models of the hub, which are fetched first.
+
     A run that is published already is returned at once, and the reporter gets a line that says so.
     `work_dir` holds a directory per run (default: `work` in the data directory), in which the
     token sample stays. Batch, shards and flushing change how the work is done, not what comes out.
@@ -65,7 +68,7 @@ def precompute(
     reporter = reporter or Silent()
     try:
         plan = make_plan(
-            pair_spec,
+            find_or_fetch(pair_spec, reporter) if isinstance(pair_spec, str) else pair_spec,
             corpus_spec,
             tokens=tokens,
             device=device,
@@ -181,6 +184,7 @@ def _provenance(plan: Plan, watch: Watch, tally: steps.Tally, sample: int) -> di
         "sample": {"tokens": sample},
         "corpus": list(plan.corpus.specs),
         "training": plan.pair.training,
+        "origins": {side: one.origin for side, one in plan.versions.items() if one.origin},
     }
 
 
