@@ -44,6 +44,13 @@ CorpusOption = Annotated[
 EvidenceOption = Annotated[
     bool, typer.Option("--evidence/--no-evidence", help="Compute what top activations hide, too.")
 ]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Loss differences of a mixture of sources, too, such as code=0.2,c4=0.8 (shares of "
+        "tokens)."
+    ),
+]
 RunArgument = Annotated[str, typer.Argument(help="A run's id, a unique prefix of it, or latest.")]
 PairArgument = Annotated[
     str,
@@ -161,10 +168,12 @@ def precompute(
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of order and draws.")] = 0,
     with_evidence: EvidenceOption = True,
+    weights: WeightsOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
     """Stream a corpus through a pair's models, and publish a run of every neuron."""
     _use_data_dir(data_dir)
+    _check_weights(weights, with_evidence)
     _upgrade_own_database()
     run_id = _precompute(
         pair,
@@ -185,6 +194,7 @@ def precompute(
             workers=workers,
             work_dir=work_dir,
             resume=resume,
+            weights=weights,
         )
         _counterexamples(run_id, pair=directory, device=device, workers=workers)
 
@@ -214,6 +224,7 @@ def evidence(
     workers: WorkersOption = None,
     work_dir: WorkDirOption = None,
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted stage.")] = False,
+    weights: WeightsOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
     """Measure what a published run's top activations hide: the second stage of a run."""
@@ -229,6 +240,7 @@ def evidence(
         workers=workers,
         work_dir=work_dir,
         resume=resume,
+        weights=weights,
     )
 
 
@@ -378,6 +390,17 @@ def _upgrade_own_database() -> None:
         engine.dispose()
 
 
+def _check_weights(weights: str | None, with_evidence: bool) -> None:
+    """Before anything is computed that they come after."""
+    if weights is None:
+        return
+    if not with_evidence:
+        raise faults.UsageFault("--weights are of the evidence: leave out --no-evidence.")
+    from worker.evidence.mixture import Weights
+
+    Weights.parse(weights)
+
+
 def _precompute(
     pair: str,
     corpus: list[str],
@@ -426,8 +449,10 @@ def _evidence(
     workers: int | None = None,
     work_dir: Path | None = None,
     resume: bool = False,
+    weights: str | None = None,
 ) -> None:
     count = _count("--tokens", tokens)
+    from worker.evidence.mixture import Weights
     from worker.evidence.settings import EvidenceSettings
     from worker.evidence.stage import evidence as run_evidence
     from worker.reporter import Terminal
@@ -438,7 +463,9 @@ def _evidence(
             run,
             pair_spec=pair,
             corpus_spec=corpus,
-            settings=EvidenceSettings.chosen(count, exact),
+            settings=EvidenceSettings.chosen(
+                count, exact, None if weights is None else Weights.parse(weights)
+            ),
             device=device,
             workers=workers,
             work_dir=work_dir,

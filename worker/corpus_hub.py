@@ -63,6 +63,8 @@ class HubCorpus:
         try:
             with translated(self.name, "dataset"):
                 about = HfApi().dataset_info(self.name, timeout=FIRST_WORD)
+                if about.gated:  # what it is, it tells everyone, but not what it holds
+                    HfApi().auth_check(self.name, repo_type="dataset")
         except HubError as error:
             raise CorpusError(f"corpus {self.spec!r}: {error.message}", error.hint) from error
         return str(about.sha)

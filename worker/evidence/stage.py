@@ -218,6 +218,7 @@ class Findings:
                     settings.effects,
                     plan.seed,
                     reporter,
+                    settings.weights,
                 ),
             )
         )

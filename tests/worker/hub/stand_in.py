@@ -155,6 +155,11 @@ class _Handler(BaseHTTPRequestHandler):
                     "siblings": siblings,
                 }
             )
+        elif verb == "auth-check":
+            if found.gated:
+                self._refuse(403, "GatedRepo", "Access to this repository is restricted")
+            else:
+                self._json({})
         elif verb == "tree":
             self._json(_tree(found, path, recursive=query.get("recursive") == ["true"]))
         elif verb == "paths-info":

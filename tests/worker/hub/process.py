@@ -4,7 +4,7 @@ are imported. It is started once for many tests and does what it is told, a line
     with HubProcess(stand_in.url, cache) as process:
         answer = process.twinscope("fetch", "solu-1l--gelu-1l", data_dir=tmp_path)
         answer.code, answer.out, answer.err
-        process.call("tests.worker.hub_checks", "differences", "NeelNanda/…", str(directory))
+        process.call("tests.worker.hub.checks", "differences", "NeelNanda/…", str(directory))
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class HubProcess:
         own = {"HF_ENDPOINT": url, "HF_HOME": str(cache), "HF_HUB_DISABLE_TELEMETRY": "1"}
         own |= {"HF_TOKEN": "", "NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.worker.hub_process"],
+            [sys.executable, "-m", "tests.worker.hub.process"],
             cwd=ROOT,
             env={**os.environ, **own, **environment, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,

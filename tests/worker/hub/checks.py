@@ -1,4 +1,4 @@
-"""What the tests of the hub let `tests.worker.hub_process` do there."""
+"""What the tests of the hub let `tests.worker.hub.process` do there."""
 
 from __future__ import annotations
 

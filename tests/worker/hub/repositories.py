@@ -22,6 +22,7 @@ from worker.tokenizer import train_tokenizer
 
 SOLU, GELU = "NeelNanda/SoLU_1L512W_C4_Code", "NeelNanda/GELU_1L512W_C4_Code"
 LARGER = "NeelNanda/SoLU_6L768W_C4_Code"
+CORPUS = "NeelNanda/c4-code-20k"
 TOKENIZER = "NeelNanda/gpt-neox-tokenizer-digits"
 SHAPE = {
     "n_layers": 1,
@@ -120,6 +121,15 @@ def dataset_files(rows: list[dict[str, Any]], parts: int = 2) -> dict[str, bytes
         f"data/train-{part:05}-of-{parts:05}.parquet": parquet(rows[part * size :][:size])
         for part in range(parts)
     }
+
+
+def corpus_rows(count: int) -> list[dict[str, Any]]:
+    """Texts of two kinds, as one column says."""
+    kinds = ("c4", "code", "code")
+    return [
+        {"text": text(seed, 20 + 7 * seed % 50), "meta": {"source": kinds[seed % 3], "url": "x"}}
+        for seed in range(count)
+    ]
 
 
 def parquet(rows: list[dict[str, Any]]) -> bytes:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.hub_stand_in import StandIn, hub
-from tests.worker.hub_process import Answer, HubProcess
-from tests.worker.hub_repositories import (
+from tests.worker.hub.conftest import Hub
+from tests.worker.hub.repositories import (
     GELU,
     LARGER,
     SOLU,
@@ -27,29 +24,6 @@ from worker.hub.names import HubModel, HubPair, parse_pair
 from worker.pairs import check_slug, load_pair
 
 PAIR = "solu-1l--gelu-1l"
-CHECKS = "tests.worker.hub_checks"
-
-
-@dataclass
-class Hub:
-    """The stand-in, and a process that asks it."""
-
-    stand_in: StandIn
-    process: HubProcess
-
-    def fetch(self, spec: str, data_dir: Path) -> Answer:
-        return self.process.twinscope("fetch", spec, data_dir=data_dir)
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    with hub() as stand_in:
-        stand_in.add("model", SOLU, model_files("solu_ln", 1))
-        stand_in.add("model", GELU, model_files("gelu", 2))
-        stand_in.add("model", LARGER, model_files("solu_ln", 3, n_layers=2))
-        stand_in.add("model", TOKENIZER, tokenizer_files())
-        with HubProcess(stand_in.url, tmp_path_factory.mktemp("hub-cache")) as process:
-            yield Hub(stand_in, process)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +102,7 @@ def test_a_pair_is_fetched_once_and_kept(served: Hub, tmp_path: Path) -> None:
 def test_activations_are_those_of_transformer_lens(served: Hub, tmp_path: Path) -> None:
     assert served.fetch("solu-6l", tmp_path).code == 0
     directory = str(tmp_path / "pairs" / "solu-6l")
-    found = served.process.call(CHECKS, "differences", LARGER, "left", directory)
+    found = served.check("differences", LARGER, "left", directory)
     sites = ("hook_pre", "ln.hook_in", "hook_post")
     assert found.keys() == {
         "logits",
@@ -137,11 +111,11 @@ def test_activations_are_those_of_transformer_lens(served: Hub, tmp_path: Path) 
     assert max(found.values()) < 1e-5
     assert served.fetch(PAIR, tmp_path).code == 0
     directory = str(tmp_path / "pairs" / PAIR)
-    found = served.process.call(CHECKS, "differences", GELU, "right", directory)
+    found = served.check("differences", GELU, "right", directory)
     assert len(found) == 3
     assert max(found.values()) < 1e-5
     # Another repository's weights are seen to differ.
-    found = served.process.call(CHECKS, "differences", SOLU, "right", directory)
+    found = served.check("differences", SOLU, "right", directory)
     assert found["blocks.0.mlp.hook_pre"] > 0.01
 
 
@@ -151,7 +125,7 @@ def test_a_checkpoint_is_the_one_asked_for(served: Hub, tmp_path: Path) -> None:
     directory = tmp_path / "pairs" / "solu-1l-at-2100--gelu-1l-at-2100"
     assert load_pair(directory).left.origin["checkpoint"] == 2100
     for side, repository in (("left", SOLU), ("right", GELU)):
-        found = served.process.call(CHECKS, "differences", repository, side, str(directory), 2100)
+        found = served.check("differences", repository, side, str(directory), 2100)
         assert max(found.values()) < 1e-5
     unknown = served.fetch("solu-1l--gelu-1l@checkpoint=2000", tmp_path)
     assert unknown.code == 1
@@ -163,7 +137,7 @@ def test_the_oldest_layout_is_turned(served: Hub, tmp_path: Path) -> None:
     served.stand_in.add("model", name, model_files("solu_ln", 7, old=True))
     assert served.fetch(name, tmp_path).code == 0
     directory = str(tmp_path / "pairs" / "neelnanda-solu-1l-v9-old")
-    found = served.process.call(CHECKS, "differences", name, "left", directory)
+    found = served.check("differences", name, "left", directory)
     assert max(found.values()) < 1e-5
 
 
@@ -251,9 +225,7 @@ def test_a_missing_directory_is_said_too(served: Hub, tmp_path: Path) -> None:
     assert "there is no directory pairs/mine, and the hub has no model pairs/mine" in answer.err
 
 
-def test_without_a_hub_what_is_in_the_cache_is_used(
-    served: Hub, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_without_a_hub_what_is_in_the_cache_is_used(served: Hub, tmp_path: Path) -> None:
     assert served.fetch(PAIR, tmp_path / "one").code == 0
     served.process.set("huggingface_hub.constants", "HF_HUB_OFFLINE", True)
     try:
