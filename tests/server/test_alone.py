@@ -72,7 +72,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
 def text_of(page: str) -> str:
     """What a reader of the page sees; glossary and BibTeX entry left out."""
-    page = re.sub(r"<(script|style|dialog|template|pre)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    page = re.sub(r"<(script|style|dialog|template|textarea)\b.*?</\1>", " ", page, flags=re.DOTALL)
     page = re.sub(r"<(\w+)[^>]*\bpopover\b.*?</\1>", " ", page, flags=re.DOTALL)
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
 
