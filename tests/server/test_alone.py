@@ -24,6 +24,9 @@ from worker.evidence.substitution_search import search
 from worker.pairs import load_pair
 from worker.precompute import precompute
 
+# The run is computed once for all tests here.
+pytestmark = pytest.mark.xdist_group("alone")
+
 OTHERS = re.compile(
     r"\btwin\b|other version|both versions|either version|GeLU|same index|best match|other model"
     r"|both models|matched",

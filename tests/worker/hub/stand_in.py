@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -37,7 +38,7 @@ class StoredRepository:
     def commit(self) -> str:
         digest = hashlib.sha1()
         for name, content in sorted(self.files.items()):
-            digest.update(name.encode() + hashlib.sha1(content).digest())
+            digest.update(name.encode() + _oid(content).encode())
         return digest.hexdigest()
 
     def entry(self, path: str) -> dict[str, Any]:
@@ -222,6 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
+@lru_cache(maxsize=256)
 def _oid(content: bytes) -> str:
     return hashlib.sha1(content).hexdigest()
 

@@ -22,6 +22,9 @@ from tests.worker.hub.repositories import (
 from tests.worker.tiny_pair import text
 from worker.pairs import load_pair
 
+# One process asks the hub for all tests here.
+pytestmark = pytest.mark.xdist_group("hub")
+
 
 def test_texts_are_streamed_in_their_order_with_their_source(served: Hub) -> None:
     found = served.check("documents", f"hf:{CORPUS}")

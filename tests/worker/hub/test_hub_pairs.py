@@ -23,6 +23,9 @@ from worker.errors import UsageError
 from worker.hub.names import HubModel, HubPair, parse_pair
 from worker.pairs import check_slug, load_pair
 
+# One process asks the hub for all tests here.
+pytestmark = pytest.mark.xdist_group("hub")
+
 PAIR = "solu-1l--gelu-1l"
 
 
