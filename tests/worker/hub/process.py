@@ -56,8 +56,9 @@ class HubProcess:
         self._process.stdin.close()
         try:
             self._process.wait(20)
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired:  # of a busy machine
             self._process.kill()
+            self._process.wait()
         self._process.stdout.close()
 
     def twinscope(self, *arguments: str, data_dir: Path, **environment: str) -> Answer:
