@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from server.number_text import count, listed, number
 from server.pages.tax import DifferenceView, Reading
+from store.evidence_records import MIXTURE
 
 #: A bootstrap over fewer documents than this is called rough.
 FEW_DOCUMENTS = 30
@@ -25,14 +26,20 @@ def span(interval: tuple[float, float]) -> str:
 
 
 def loss_reading(differences: Sequence[DifferenceView]) -> Reading:
-    """Of one pair of models: the first difference is of all sources, the others of one each."""
+    """Of one pair of models: the first difference is of all sources, the others of one each, or
+    of a mixture of them."""
     if not differences:
         return Reading("No loss difference was measured.", _LOSS_NOT_MEANT)
-    whole, *sources = differences
-    return Reading(
-        " ".join([_whole(whole), *_sources(whole, sources), *_few_documents(whole)]),
-        _LOSS_NOT_MEANT,
-    )
+    whole, *others = differences
+    sources = [one for one in others if not one.source.startswith(MIXTURE)]
+    mixed = [one for one in others if one.source.startswith(MIXTURE)]
+    said = [_whole(whole), *_sources(whole, sources), *map(_mixture, mixed), *_few_documents(whole)]
+    return Reading(" ".join(said), _LOSS_NOT_MEANT)
+
+
+def _mixture(one: DifferenceView) -> str:
+    """Of a mean of sources by weights that somebody stated."""
+    return f"In a {one.source}: {_whole(one)}"
 
 
 def _whole(one: DifferenceView) -> str:

@@ -108,7 +108,7 @@ def orphan_reading(sides: LayerSides) -> Reading:
     """Of the share of a layer's effect on tokens that no neuron's strongest activations show."""
     not_meant = (
         "A token without a strong neuron is not a token with an invisible feature: many weak "
-        "neurons may act there, each in its own way. A quantile gives both versions the same "
+        "neurons may act there, each in its own way. A quantile gives every version the same "
         "number of strong tokens a neuron, but not of tokens on which any neuron is strong."
     )
     said = [_orphans(one) for one in _each(sides)]

@@ -58,6 +58,11 @@ class ExplorerColumn:
     exact_only: bool = False
     of_evidence: bool = False
 
+    @property
+    def of_both(self) -> bool:
+        """Whether it compares two models, so that a run of one has it nowhere."""
+        return self.anchor == _CORRESPONDENCE
+
 
 def difference(
     column: ExplorerColumn, left: VersionTables, right: VersionTables, run: PublishedRun

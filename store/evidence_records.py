@@ -138,11 +138,17 @@ class EstimateCheckRecord:
     additivity: float | None
 
 
+#: How the name of a weighted mean of sources begins.
+MIXTURE = "mixture of "
+
+
 @dataclass(frozen=True)
 class LossDifferenceRecord:
     """Loss of `side` minus loss of `against` on the same held-out tokens, nats a token.
 
-    `interval` is a 95 % paired bootstrap over documents; `source` "" means all sources.
+    `interval` is a 95 % paired bootstrap over documents; `source` "" means all sources together as
+    they were read. One that begins with `MIXTURE` is a mean of sources by stated weights: its
+    tokens are those that were measured, its bytes those that so many tokens of the mixture have.
     """
 
     side: str

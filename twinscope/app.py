@@ -48,7 +48,21 @@ CorpusOption = Annotated[
 EvidenceOption = Annotated[
     bool, typer.Option("--evidence/--no-evidence", help="Compute what top activations hide, too.")
 ]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Loss differences of a mixture of sources, too, such as code=0.2,c4=0.8 (shares of "
+        "tokens)."
+    ),
+]
 RunArgument = Annotated[str, typer.Argument(help="A run's id, a unique prefix of it, or latest.")]
+PairArgument = Annotated[
+    str,
+    typer.Argument(
+        help="pystd-2l, a pair's directory, or models of the Hugging Face hub: solu-1l--gelu-1l, "
+        "solu-6l, OWNER/NAME--OWNER/NAME, with @checkpoint=N."
+    ),
+]
 PairOption = Annotated[
     Path | None, typer.Option(help="The pair's directory, if it is not one that ships.")
 ]
@@ -156,7 +170,7 @@ def worker(
 
 @app.command()
 def precompute(
-    pair: Annotated[str, typer.Argument(help="pystd-2l, or a pair's directory.")],
+    pair: PairArgument,
     corpus: CorpusOption,
     tokens: Annotated[str | None, typer.Option(help="How many, such as 2M; all if left out.")] = (
         None
@@ -173,10 +187,12 @@ def precompute(
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of order and draws.")] = 0,
     with_evidence: EvidenceOption = True,
+    weights: WeightsOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
     """Stream a corpus through a pair's models, and publish a run of every neuron."""
     _use_data_dir(data_dir)
+    _check_weights(weights, with_evidence)
     if shard is not None:
         from twinscope import array_job
 
@@ -188,6 +204,7 @@ def precompute(
             shard,
             tokens=None if tokens is None else _count("--tokens", tokens),
             device=device,
+            dtype=dtype,
             workers=workers,
             work_dir=work_dir,
             seed=seed,
@@ -216,8 +233,18 @@ def precompute(
             workers=workers,
             work_dir=work_dir,
             resume=resume,
+            weights=weights,
         )
         _counterexamples(run_id, pair=directory, device=device, engine=engine, workers=workers)
+
+
+@app.command()
+def fetch(pair: PairArgument, data_dir: DataDirOption = None) -> None:
+    """Get a pair from the Hugging Face hub and keep it, for a machine that cannot reach it."""
+    _use_data_dir(data_dir)
+    from twinscope import fetching
+
+    fetching.fetch(pair)
 
 
 @app.command()
@@ -237,6 +264,7 @@ def evidence(
     workers: WorkersOption = None,
     work_dir: WorkDirOption = None,
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted stage.")] = False,
+    weights: WeightsOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
     """Measure what a published run's top activations hide: the second stage of a run."""
@@ -253,6 +281,7 @@ def evidence(
         workers=workers,
         work_dir=work_dir,
         resume=resume,
+        weights=weights,
     )
 
 
@@ -468,6 +497,17 @@ def _upgrade_own_database() -> None:
         engine.dispose()
 
 
+def _check_weights(weights: str | None, with_evidence: bool) -> None:
+    """Before anything is computed that they come after."""
+    if weights is None:
+        return
+    if not with_evidence:
+        raise faults.UsageFault("--weights are of the evidence: leave out --no-evidence.")
+    from worker.evidence.mixture import Weights
+
+    Weights.parse(weights)
+
+
 def _precompute(
     pair: str,
     corpus: list[str],
@@ -521,8 +561,10 @@ def _evidence(
     workers: int | None = None,
     work_dir: Path | None = None,
     resume: bool = False,
+    weights: str | None = None,
 ) -> None:
     count = _count("--tokens", tokens)
+    from worker.evidence.mixture import Weights
     from worker.evidence.settings import EvidenceSettings
     from worker.evidence.stage import evidence as run_evidence
     from worker.reporter import Terminal
@@ -533,7 +575,9 @@ def _evidence(
             run,
             pair_spec=pair,
             corpus_spec=corpus,
-            settings=EvidenceSettings.chosen(count, exact),
+            settings=EvidenceSettings.chosen(
+                count, exact, None if weights is None else Weights.parse(weights)
+            ),
             device=device,
             engine=engine,
             workers=workers,

@@ -17,6 +17,7 @@ from store import runs
 from store.engine import data_dir, open_engine
 from store.errors import RunNotFound, StoreError
 from worker.errors import named_disk_faults
+from worker.hub.fetch import find_or_fetch
 from worker.plan import make_plan
 from worker.reporter import Reporter, Silent
 from worker.run_directory import RunDirectory
@@ -42,6 +43,7 @@ def compute_share(
     *,
     tokens: int | None = None,
     device: str = "auto",
+    dtype: str = "float32",
     workers: int | None = None,
     work_dir: Path | None = None,
     seed: int = 0,
@@ -60,10 +62,11 @@ def compute_share(
     """
     reporter = reporter or Silent()
     plan = make_plan(
-        pair_spec,
+        find_or_fetch(pair_spec, reporter) if isinstance(pair_spec, str) else pair_spec,
         corpus_spec,
         tokens=tokens,
         device=device,
+        dtype=dtype,
         workers=workers,
         seed=seed,
         settings=settings or StatisticsSettings(),

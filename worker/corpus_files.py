@@ -31,6 +31,8 @@ KINDS = (
 TEST_DIRECTORIES = frozenset({"test", "tests", "idle_test"})
 NOT_SOURCE = frozenset({"site-packages", "dist-packages", "__pycache__"})
 LABEL_CHARACTERS = 300
+#: Entries of a column `meta` that name the part of a collection that a row is from.
+META_SOURCES = ("source", "pile_set_name", "redpajama_set_name")
 # Generated code and a hundred near-copies of one model: they would crowd out the rest.
 INSTALLED_EXCLUDED = ("plotly", "transformers/models")
 
@@ -204,9 +206,9 @@ def parse_line(file: CorpusFile, number: int, line: bytes) -> Record | Flaw:
 def record_of_row(
     row: dict[str, Any], source: str, name: str, invalid_utf8: bool = False
 ) -> Record | Flaw:
-    """A document from a row with a column `text` or `tokens`, and perhaps `source` and `name`."""
-    if isinstance(row.get("source"), str) and row["source"]:
-        source = label(row["source"])
+    """A document from a row with a column `text` or `tokens`, and perhaps `source` (or `meta`,
+    which may name one) and `name`."""
+    source = _source_of(row) or source
     if isinstance(row.get("name"), str) and row["name"]:
         name = label(row["name"])
     text, tokens = row.get("text"), row.get("tokens")
@@ -222,6 +224,20 @@ def record_of_row(
     return Flaw("broken", name, "no text and no tokens")
 
 
+def _source_of(row: dict[str, Any]) -> str | None:
+    """Which part of a collection a row is from, if it says: its column `source`, or a usual entry
+    of its column `meta`, an object or the JSON of one."""
+    meta = row.get("meta")
+    if isinstance(meta, str) and meta.startswith("{"):
+        try:
+            meta = json.loads(meta)
+        except (ValueError, RecursionError):
+            meta = None
+    said = [row.get("source")]
+    said += [meta.get(key) for key in META_SOURCES] if isinstance(meta, dict) else []
+    return next((label(one) for one in said if isinstance(one, str) and one), None)
+
+
 def _is_token(value: object) -> bool:
     return type(value) is int and 0 <= value < 1 << 31
 
@@ -233,7 +249,7 @@ def _parquet_rows(file: CorpusFile) -> Iterator[Record | Flaw]:
     number = 0
     try:
         with pq.ParquetFile(file.path) as table:
-            wanted = ("text", "tokens", "source", "name")
+            wanted = ("text", "tokens", "source", "meta", "name")
             columns = [column for column in table.schema_arrow.names if column in wanted]
             if not {"text", "tokens"}.intersection(columns):
                 yield Flaw("broken", file.name, "no column text or tokens")

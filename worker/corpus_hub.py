@@ -1,13 +1,19 @@
-"""Corpora on the Hugging Face hub, streamed through `datasets`: `hf:NAME[:config][:split]`."""
+"""Corpora on the Hugging Face hub, streamed through `datasets`: `hf:NAME[:config][:split]`.
+
+Rows have a column `text`, or `tokens` that were made by the pair's own tokenizer. Nothing is kept
+on disk: each pass over the corpus streams it anew, always at the revision that was found first.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from worker.corpus_files import Flaw, Record, record_of_row
+from worker.corpus_files import Flaw, Record, label, record_of_row
 from worker.errors import CorpusError
+from worker.hub.repository import FIRST_WORD, HubError, translated
 
 SPLITS = ("train", "validation", "test")
 
@@ -43,37 +49,65 @@ class HubCorpus:
     def spec(self) -> str:
         return ":".join(["hf", self.name, *([self.config] if self.config else []), self.split])
 
-    def identity(self) -> str:
-        """Name, config, split and the revision that the hub serves now."""
+    @property
+    def source(self) -> str:
+        """Of rows that name none: the dataset's name, with its config if one was asked for."""
+        name = self.name.rsplit("/", 1)[-1]
+        return label(f"{name}/{self.config}" if self.config else name)
+
+    @cached_property
+    def revision(self) -> str:
+        """The commit that the hub serves now. `CorpusError` where it cannot be had."""
         from huggingface_hub import HfApi
 
         try:
-            revision = HfApi().dataset_info(self.name).sha
-        except Exception as error:
-            raise self._unreachable(error) from error
-        return f"{self.spec}@{revision}"
+            with translated(self.name, "dataset"):
+                about = HfApi().dataset_info(self.name, timeout=FIRST_WORD)
+                if about.gated:  # what it is, it tells everyone, but not what it holds
+                    HfApi().auth_check(self.name, repo_type="dataset")
+        except HubError as error:
+            raise CorpusError(f"corpus {self.spec!r}: {error.message}", error.hint) from error
+        return str(about.sha)
+
+    def identity(self) -> str:
+        """Name, config, split and revision."""
+        return f"{self.spec}@{self.revision}"
 
     def rows(self) -> Iterator[Record | Flaw]:
         """The split's rows as documents."""
-        source = self.name.rsplit("/", 1)[-1]
         rows = self._load()
         while True:
             try:
                 number, row = next(rows)
             except StopIteration:
                 return
-            except Exception as error:
-                raise self._unreachable(error) from error
-            yield record_of_row(row, source, f"{self.name}:{number}")
+            except CorpusError:
+                raise
+            except Exception as error:  # datasets lets through whatever its parts raise
+                raise self._broken(error) from error
+            if number == 1:
+                self._check_columns(row)
+            yield record_of_row(row, self.source, f"{self.name}:{number}")
 
     def _load(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        revision = self.revision
         from datasets import load_dataset
 
-        data = load_dataset(self.name, self.config, split=self.split, streaming=True)
+        data = load_dataset(
+            self.name, self.config, split=self.split, streaming=True, revision=revision
+        )
         yield from enumerate(data, 1)
 
-    def _unreachable(self, error: Exception) -> CorpusError:
+    def _check_columns(self, row: dict[str, Any]) -> None:
+        if not {"text", "tokens"} & row.keys():
+            raise CorpusError(
+                f"corpus {self.spec!r} has no column text or tokens; its columns are "
+                f"{', '.join(sorted(row))}",
+                "name another data set, or write its texts to a .jsonl file",
+            )
+
+    def _broken(self, error: Exception) -> CorpusError:
         return CorpusError(
             f"corpus {self.spec!r} cannot be read from the hub: {type(error).__name__}: {error}",
-            "check its name and the network, or give local files",
+            "check its config, its split and the network; the same command with --resume goes on",
         )

@@ -26,22 +26,31 @@ def load_native(
 
     Strict: `PairError` names the tensors that are missing, unknown or of another shape.
     """
-    model = build_native(version.config)
     try:
         state = load_file(version.weights)
     except (OSError, SafetensorError, struct.error) as error:
         raise PairError(
             f"weights {version.weights} cannot be read: {error}", "copy or train the pair again"
         ) from error
-    misfit = _misfit(model.state_dict(), state)
-    if misfit:
-        raise PairError(
-            f"weights {version.weights} do not fit {version.side}'s config: {misfit}",
-            "give the weights and the config of one model",
-        )
+    model = check_fits(version.config, state, f"weights {version.weights} of {version.side}")
     model.load_state_dict(state, strict=True)
     model.requires_grad_(False)
     return model.to(device=device, dtype=dtype or DTYPES[version.dtype]).eval()
+
+
+def check_fits(config: dict[str, Any], state: dict[str, torch.Tensor], what: str) -> NativeModel:
+    """The model that a state dict is of, its parameters not yet set; `PairError` names what does
+    not fit. An unembedding with a bias, which the library's own has not, is a wider layer."""
+    model = build_native(config)
+    if "head.bias" in state:
+        model.head = torch.nn.Linear(int(config["d_model"]), len(state["head.bias"]), bias=True)
+    misfit = _misfit(model.state_dict(), state)
+    if misfit:
+        raise PairError(
+            f"{what} do not fit the config: {misfit}",
+            "give the weights and the config of one model",
+        )
+    return model
 
 
 def build_native(config: dict[str, Any]) -> NativeModel:

@@ -3,8 +3,9 @@
     pair = load_pair("pystd-2l")
     pair.left.config["act_fn"]
 
-A pair's slug is its directory's name. Loading reads the configs and the headers of the weights,
-never the weights themselves; whatever is missing or does not fit is a `PairError` that names it.
+A pair's slug is its directory's name; one that has only [left] is a single model. Loading reads the
+configs and the headers of the weights, never the weights themselves; whatever is missing or does
+not fit is a `PairError` that names it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import hashlib
 import json
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from store.engine import data_dir
 from worker.errors import PairError
 
 SHIPPED = Path(__file__).resolve().parent.parent / "pairs"
@@ -36,13 +38,15 @@ RESERVED = frozenset(
 @dataclass(frozen=True)
 class Version:
     """One model of a pair. `config` holds TransformerBridgeConfig's fields; `dtype`, a name in
-    torch, is what it is computed in."""
+    torch, is what it is computed in; `origin` is where the weights came from (repository,
+    revision, …), if from a hub."""
 
     side: str
     name: str
     config: dict[str, Any]
     weights: Path
     dtype: str = "float32"
+    origin: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def sha256(self) -> str:
@@ -57,7 +61,8 @@ class Version:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two versions of one shape, perhaps a third as a control, and how they came to be."""
+    """Two versions of one shape (or one alone), perhaps a third as a control, and how they came
+    to be."""
 
     slug: str
     name: str
@@ -65,7 +70,7 @@ class Pair:
     bos_token: str
     directory: Path
     left: Version
-    right: Version
+    right: Version | None
     control: Version | None
     training: dict[str, Any]
 
@@ -75,31 +80,39 @@ class Pair:
 
     @property
     def versions(self) -> tuple[Version, ...]:
-        """Left, right and, where there is one, the control."""
-        return (self.left, self.right, *([self.control] if self.control else []))
+        """Left and, where there are, right and the control."""
+        return tuple(one for one in (self.left, self.right, self.control) if one is not None)
+
+
+def kept_pairs() -> Path:
+    """Where pairs that were fetched from a hub are kept, each in a directory of its slug."""
+    return data_dir() / "pairs"
 
 
 def load_pair(name: str | Path, shipped: Path = SHIPPED) -> Pair:
-    """The pair in a directory, or the one of that slug among `shipped`."""
+    """The pair in a directory, or the one of that slug among `shipped` and those kept."""
     directory = _find(str(name), shipped)
     slug = check_slug(directory.resolve().name)
     settings = _read_toml(directory / "pair.toml")
     for key in ("name", "bos_token"):
         if not isinstance(settings.get(key), str) or not settings[key]:
             raise PairError(f"pair {slug}: pair.toml has no {key}", f'add {key} = "…"')
-    versions = {side: _read_version(directory, settings, side) for side in SIDES[:2]}
+    _check_tables(slug, settings)
+    left = _read_version(directory, settings, "left")
+    right = _read_version(directory, settings, "right") if "right" in settings else None
     control = _read_version(directory, settings, "control") if "control" in settings else None
-    _check_shapes(slug, versions["left"], versions["right"], SIZES)
+    if right is not None:
+        _check_shapes(slug, left, right, SIZES)
     if control is not None:
-        _check_shapes(slug, versions["left"], control, ("d_vocab", "n_ctx"))
+        _check_shapes(slug, left, control, ("d_vocab", "n_ctx"))
     pair = Pair(
         slug=slug,
         name=settings["name"],
         description=str(settings.get("description", "")),
         bos_token=settings["bos_token"],
         directory=directory,
-        left=versions["left"],
-        right=versions["right"],
+        left=left,
+        right=right,
         control=control,
         training=dict(settings.get("training", {})),
     )
@@ -127,20 +140,40 @@ def shipped_pairs(shipped: Path = SHIPPED) -> list[str]:
     return sorted(path.parent.name for path in shipped.glob("*/pair.toml"))
 
 
+def is_pair(name: str | Path) -> bool:
+    """Whether `load_pair` would find a directory of this name."""
+    return _directory(str(name), SHIPPED) is not None
+
+
+def _directory(name: str, shipped: Path) -> Path | None:
+    if re.fullmatch(r"[a-z0-9-]+", name):
+        for root in (shipped, kept_pairs()):
+            if (root / name / "pair.toml").is_file():
+                return root / name
+    path = Path(name).expanduser()
+    return path if path.is_dir() else None
+
+
 def _find(name: str, shipped: Path) -> Path:
-    if re.fullmatch(r"[a-z0-9-]+", name) and (shipped / name / "pair.toml").is_file():
-        return shipped / name
-    if Path(name).expanduser().is_dir():
-        return Path(name).expanduser()
-    if "--" in name:
-        raise PairError(
-            f"pair {name!r}: pairs from the hub are not supported yet",
-            f"use one of {', '.join(shipped_pairs(shipped))}, or a directory",
-        )
+    directory = _directory(name, shipped)
+    if directory is not None:
+        return directory
     raise PairError(
         f"there is no pair {name!r}",
-        f"use one of {', '.join(shipped_pairs(shipped))}, or a directory with a pair.toml",
+        f"use one of {', '.join(shipped_pairs(shipped))}, a directory with a pair.toml, or models "
+        "of the hub such as solu-1l--gelu-1l",
     )
+
+
+def _check_tables(slug: str, settings: dict[str, Any]) -> None:
+    """A misspelt [right] must not pass for a pair that has none."""
+    known = (*SIDES, "training", "tokenizer")
+    for table, value in settings.items():
+        if isinstance(value, dict) and table not in known:
+            raise PairError(
+                f"pair {slug}: pair.toml has a table [{table}]",
+                f"those that mean something are {', '.join(f'[{name}]' for name in known)}",
+            )
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -168,18 +201,21 @@ def _read_version(directory: Path, settings: dict[str, Any], side: str) -> Versi
     except (OSError, ValueError) as error:
         raise PairError(f"{where} config cannot be read: {error}", "mend the file") from error
     _check_config(where, config)
-    return Version(side, entry["name"], config, weights)
+    origin = entry.get("origin", {})
+    return Version(
+        side, entry["name"], config, weights, dict(origin) if isinstance(origin, dict) else {}
+    )
 
 
 def _check_config(where: str, config: Any) -> None:
     if not isinstance(config, dict):
         raise PairError(f"{where} config is no object", "give TransformerBridgeConfig's fields")
-    if missing := [field for field in FIELDS if field not in config]:
+    if missing := [name for name in FIELDS if name not in config]:
         raise PairError(f"{where} config lacks {', '.join(missing)}", "add what is missing")
-    for field in SIZES:
-        if type(config[field]) is not int or config[field] < 1:
+    for size in SIZES:
+        if type(config[size]) is not int or config[size] < 1:
             raise PairError(
-                f"{where} config has {field} = {config[field]!r}", "give a positive whole number"
+                f"{where} config has {size} = {config[size]!r}", "give a positive whole number"
             )
     if config["act_fn"] not in ACT_FNS:
         raise PairError(
@@ -188,10 +224,10 @@ def _check_config(where: str, config: Any) -> None:
 
 
 def _check_shapes(slug: str, one: Version, other: Version, fields: tuple[str, ...]) -> None:
-    for field in fields:
-        if one.config[field] != other.config[field]:
+    for name in fields:
+        if one.config[name] != other.config[name]:
             raise PairError(
-                f"pair {slug}: {field} is {one.config[field]} in {one.side} and "
-                f"{other.config[field]} in {other.side}",
+                f"pair {slug}: {name} is {one.config[name]} in {one.side} and "
+                f"{other.config[name]} in {other.side}",
                 "a pair's versions must have the same shape",
             )

@@ -26,6 +26,7 @@ from worker import steps
 from worker.engine import Engine
 from worker.engines import EngineName
 from worker.errors import named_disk_faults
+from worker.hub.fetch import find_or_fetch
 from worker.pairs import Pair
 from worker.plan import Plan, make_plan
 from worker.publish import Findings, publish
@@ -60,6 +61,8 @@ def precompute(
 ) -> RunRecord:
     """Compute and publish the statistics stage of a run; the run as stored.
 
+    `pair_spec` is a pair's directory or name, or models of the hub, which are fetched first.
+
     A run that is published already is returned at once, and the reporter gets a line that says so.
     Shares of the shards that `array_job.compute_share` left in the work directory are used.
     `work_dir` holds a directory per run (default: `work` in the data directory), in which the
@@ -71,7 +74,7 @@ def precompute(
     reporter = reporter or Silent()
     try:
         plan = make_plan(
-            pair_spec,
+            find_or_fetch(pair_spec, reporter) if isinstance(pair_spec, str) else pair_spec,
             corpus_spec,
             tokens=tokens,
             device=device,
@@ -215,6 +218,7 @@ def _provenance(plan: Plan, watch: Watch, found: steps.Pass) -> dict[str, Any]:
         "sample": {"tokens": min(found.n_tokens, plan.settings.sample_size)},
         "corpus": list(plan.corpus.specs),
         "training": plan.pair.training,
+        "origins": {side: one.origin for side, one in plan.versions.items() if one.origin},
     }
 
 

@@ -86,7 +86,7 @@ class Terminal:
         self._bars.update(self._task, completed=done, total=of, amount=amount)
 
     def note(self, line: str) -> None:
-        self._bars.console.print(line, highlight=False, markup=False)
+        self._bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _finish(self) -> None:
         if self._task is not None:

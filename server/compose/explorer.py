@@ -92,11 +92,15 @@ def explorer_page(site: Site, run: RunRecord, selection: Selection, pinned: bool
             )
             for one in selection.filters
         ),
-        columns=column_views(
-            selection,
-            stage.published,
-            names,
-            lambda sort: sorted_by.replace(_ANY_SORT, sort),
+        columns=tuple(
+            column
+            for column in column_views(
+                selection,
+                stage.published,
+                names,
+                lambda sort: sorted_by.replace(_ANY_SORT, sort),
+            )
+            if run.pair.right is not None or not selection.columns[column.key].of_both
         ),
         rows=rows,
         layer=None if layer is None else int(float(layer)),
@@ -242,7 +246,7 @@ def _row_links(run: RunRecord, selection: Selection, run_id: str | None) -> tupl
 def _side_links(
     selection: Selection, names: Mapping[str, str], slug: str, run_id: str | None
 ) -> tuple[Link, ...]:
-    if selection.rows == "pair":
+    if selection.rows == "pair" or len(names) < 2:
         return ()
     side = selection.value_of("side")
 
@@ -270,7 +274,9 @@ def _sorts(
     for rows, sort, exactly, text, title in SORTS:
         key = sort.removeprefix("-")
         column = (PAIR_COLUMNS if rows == "pair" else VERSION_COLUMNS)[key]
-        if (rows == "pair" and run.pair.right is None) or (column.of_evidence and not has_evidence):
+        if column.of_evidence and not has_evidence:
+            continue
+        if run.pair.right is None and (rows == "pair" or column.of_both):
             continue
         chosen = Selection(
             rows=rows,

@@ -95,7 +95,8 @@ def neuron_page(
         run=run.id,
         layer=layer,
         neuron=neuron,
-        pairing="match" if view.pairing == "match" else "index",
+        # A model alone has no match; its page says so without speaking of another.
+        pairing="match" if view.pairing == "match" and run.pair.right is not None else "index",
         permalink=permalink,
         versions=versions,
         anchor=view.anchor,
@@ -130,7 +131,7 @@ def _columns(
     def get(side: Side, index: int) -> NeuronRecord | None:
         return neurons.get(site.engine, run.id, side, layer, index)
 
-    if view.pairing == "index":
+    if view.pairing == "index" or run.pair.right is None:
         left, right = get("left", neuron), get("right", neuron)
         anchor = left
     elif view.anchor == "left":

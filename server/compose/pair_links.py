@@ -29,7 +29,7 @@ def pair_links(
         live=Link(
             urls.live(slug, run=run_id),
             "your own text",
-            "any text through both versions",
+            "any text through the models",
             page == "live",
         ),
         invisible=tuple(

@@ -117,6 +117,15 @@ def test_sources_are_told_apart() -> None:
     assert "In no single source" in loss_words.loss_reading([whole, *unseen]).text
 
 
+def test_a_mixture_is_no_source() -> None:
+    whole = difference(-0.02, -0.03, -0.01)
+    unseen = [difference(0.0, -0.01, 0.01, name) for name in ("c4", "code")]
+    mixed = difference(-0.01, -0.015, -0.005, "mixture of 80 % c4 and 20 % code")
+    text = loss_words.loss_reading([whole, *unseen, mixed]).text
+    assert "In no single source is it large enough to be seen." in text
+    assert "In a mixture of 80 % c4 and 20 % code: SoLU predicts better than GeLU" in text
+
+
 def test_few_documents_are_said() -> None:
     one = difference(-0.02, -0.03, -0.01)
     assert "documents, so" not in loss_words.loss_reading([one]).text

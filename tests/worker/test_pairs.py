@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 
 from worker.errors import DeviceError, PairError
+from worker.lean import LeanModel
 from worker.models import build_native, load_native, resolve_device
 from worker.pairs import load_pair
 from worker.tokenizer import load_tokenizer, token_bytes, train_tokenizer
@@ -105,7 +107,12 @@ def test_weights_are_loaded_exactly(directory: Path) -> None:
         (lambda d: (d / "right.json").unlink(), "[right] config cannot be read"),
         (lambda d: (d / "pair.toml").unlink(), "pair.toml does not exist"),
         (lambda d: (d / "pair.toml").write_text("name = "), "cannot be read"),
-        (replace_in_toml("[right]", "[middle]"), "[right] is missing"),
+        (replace_in_toml("[right]", "[middle]"), "has a table [middle]"),
+        (replace_in_toml("[left]", "[training]"), "cannot be read"),
+        (
+            lambda d: (d / "pair.toml").write_text('name = "a"\nbos_token = "b"'),
+            "[left] is missing",
+        ),
         (replace_in_toml('bos_token = "<|endoftext|>"', ""), "no bos_token"),
         (replace_in_toml('weights = "left.safetensors"', ""), "[left] has no weights"),
         (change_config(d_mlp="absent"), "lacks d_mlp"),
@@ -129,11 +136,38 @@ def test_a_slug_that_is_a_route_or_no_url_is_refused(directory: Path, name: str)
         load_pair(renamed)
 
 
-def test_an_unknown_pair_and_a_hub_pair_are_refused(directory: Path) -> None:
+def test_an_unknown_pair_is_refused(directory: Path) -> None:
     with pytest.raises(PairError, match=r"no pair 'nothing'; use one of tiny-pair"):
         load_pair("nothing", shipped=directory.parent)
-    with pytest.raises(PairError, match="not supported yet"):
-        load_pair("solu-1l--gelu-1l", shipped=directory.parent)
+
+
+def test_a_pair_with_one_version_is_read(directory: Path) -> None:
+    whole, _ = PAIR_TOML.split("[right]")
+    (directory / "pair.toml").write_text(whole)
+    pair = load_pair(directory)
+    assert [version.side for version in pair.versions] == ["left"]
+    assert pair.right is None
+
+
+def test_a_kept_pair_is_found_by_its_slug(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWINSCOPE_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "data" / "pairs").mkdir(parents=True)
+    directory.rename(tmp_path / "data" / "pairs" / "tiny-pair")
+    assert load_pair("tiny-pair").slug == "tiny-pair"
+
+
+def test_an_unembedding_may_have_a_bias(directory: Path) -> None:
+    path = directory / "left.safetensors"
+    state = load_file(path)
+    bias = torch.arange(300.0)
+    save_file(state | {"head.bias": bias}, path)
+    model = load_native(load_pair(directory).left)
+    assert torch.equal(model.head.bias, bias)
+    tokens = torch.tensor([[1, 2, 3]])
+    plain = F.linear(LeanModel(model).forward(tokens, want="hidden"), model.head.weight)
+    assert torch.allclose(LeanModel(model).forward(tokens), plain + bias)
 
 
 def test_weights_of_another_model_do_not_fit(directory: Path) -> None:

@@ -34,6 +34,7 @@ from worker.evidence.batches import Totals, batches
 from worker.evidence.effect_mass import EffectMassJob, MassOfBatch, Place
 from worker.evidence.folding import Fold
 from worker.evidence.hidden_share import LayerEffects, Parts, check, hidden_shares
+from worker.evidence.mixture import Weights
 from worker.evidence.settings import EffectSettings
 from worker.evidence.windows import EvidenceWindows
 from worker.hashing import key_hashes
@@ -162,6 +163,7 @@ def loss_differences(
     settings: EffectSettings,
     seed: int,
     reporter: Reporter,
+    weights: Weights | None = None,
 ) -> list[LossDifferenceRecord]:
     """Between all models of the engine, on the held-out documents; none where nothing is held out.
 
@@ -180,7 +182,7 @@ def loss_differences(
         return []
     losses = loss_difference.DocumentLosses.together(parts)
     sources = held_out.sources
-    return list(loss_difference.records(losses, sources, 5 * settings.resamples, seed))
+    return list(loss_difference.records(losses, sources, 5 * settings.resamples, seed, weights))
 
 
 def _run(

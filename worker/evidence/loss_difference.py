@@ -1,8 +1,9 @@
 """The interpretability tax: loss differences on the same tokens of held-out documents.
 
 A document's nats are summed over its unmasked tokens, each predicted from those before it in its
-own window. Differences are of these sums over all documents of a source, and their
-intervals a paired bootstrap over documents: whole documents are drawn again, with all their sums.
+own window. Differences are of these sums over all documents of a source (or a mean of sources by
+stated weights: `worker.evidence.mixture`), and their intervals a paired bootstrap over documents:
+whole documents are drawn again, with all their sums.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy.typing as npt
 
 from store.evidence_records import LossDifferenceRecord
 from worker.activations import Models
+from worker.evidence import mixture
+from worker.evidence.mixture import Weights
 from worker.losses import LossTask, window_nats
 from worker.statistics_job import batches
 
@@ -99,15 +102,53 @@ class DocumentLossWork:
 
 
 def records(
-    losses: DocumentLosses, sources: Sequence[str], resamples: int, seed: int
+    losses: DocumentLosses,
+    sources: Sequence[str],
+    resamples: int,
+    seed: int,
+    weights: Weights | None = None,
 ) -> Iterator[LossDifferenceRecord]:
-    """Differences of all pairs of models, over all documents ("") and by source's name."""
+    """Differences of all pairs of models, over all documents (""), by source's name, and of the
+    mixture that `weights` state. `CorpusError` where these name a source that is not there."""
+    if weights is not None:
+        weights.check(sources)
     for name in ["", *sorted(sources)]:
         everyone = np.arange(len(losses.document))
         chosen = everyone if not name else np.flatnonzero(losses.source == sources.index(name))
         for side, against in DIFFERENCES:
             if side in losses.nats and against in losses.nats:
                 yield _record(losses, chosen, side, against, name, resamples, seed)
+    if weights is not None:
+        for side, against in DIFFERENCES:
+            if side in losses.nats and against in losses.nats:
+                yield _mixed(losses, sources, side, against, weights, resamples, seed)
+
+
+def _mixed(
+    losses: DocumentLosses,
+    sources: Sequence[str],
+    side: str,
+    against: str,
+    weights: Weights,
+    resamples: int,
+    seed: int,
+) -> LossDifferenceRecord:
+    strata = []
+    for name, share in weights.shares:
+        of = losses.source == sources.index(name)
+        excess = losses.nats[side][of] - losses.nats[against][of]
+        counts = (array[of].astype(np.float64) for array in (losses.n_tokens, losses.n_bytes))
+        strata.append(mixture.Stratum(share, excess, *counts))
+    return LossDifferenceRecord(
+        side=side,
+        against=against,
+        source=weights.label,
+        n_documents=sum(len(one.tokens) for one in strata),
+        n_tokens=int(sum(one.tokens.sum() for one in strata)),
+        n_bytes=mixture.bytes_of(strata),
+        difference=mixture.mean(strata),
+        interval=mixture.interval(strata, resamples, seed),
+    )
 
 
 def _record(

@@ -43,7 +43,7 @@ def pair_of_run(run: RunRecord, spec: str | Path | None) -> Pair:
     except WorkerError as error:
         if spec is not None:
             raise
-        raise PairError(error.message, "name its directory with --pair") from error
+        raise PairError(error.message, _where_to_find(run)) from error
     versions = {"left": run.pair.left, "right": run.pair.right}
     for side in SIDES:
         version, model = getattr(pair, side), versions[side]
@@ -55,6 +55,13 @@ def pair_of_run(run: RunRecord, spec: str | Path | None) -> Pair:
                 "name the directory of the run's own pair with --pair, or precompute a new run",
             )
     return pair
+
+
+def _where_to_find(run: RunRecord) -> str:
+    names = "--".join(one.name for one in (run.pair.left, run.pair.right) if one is not None)
+    if run.provenance.get("origins"):
+        return f"fetch it again (twinscope fetch {names}), or name its directory with --pair"
+    return "name its directory with --pair"
 
 
 def plan_of_run(

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
 from worker.evidence.candidate_description import CandidateSettings
+from worker.evidence.mixture import Weights
 
 #: Bumped whenever the same input would give other numbers.
 EVIDENCE_VERSION = 1
@@ -38,17 +39,29 @@ class EffectSettings:
 
 @dataclass(frozen=True)
 class EvidenceSettings:
-    """All that the stage is asked to do, beside the run's own settings and seed."""
+    """All that the stage is asked to do, beside the run's own settings and seed.
+
+    `weights` add a loss difference of a mixture of sources; nothing else depends on them.
+    """
 
     effects: EffectSettings = field(default_factory=EffectSettings)
     candidates: CandidateSettings = field(default_factory=CandidateSettings)
+    weights: Weights | None = None
 
     @classmethod
-    def chosen(cls, tokens: int = 100_000, exact: Literal["all", "sample"] = "all") -> Self:
-        """What `twinscope evidence RUN --tokens N --exact all|sample` asks for."""
+    def chosen(
+        cls,
+        tokens: int = 100_000,
+        exact: Literal["all", "sample"] = "all",
+        weights: Weights | None = None,
+    ) -> Self:
+        """What `twinscope evidence RUN --tokens N --exact all|sample --weights …` asks for."""
         early = None if exact == "all" else SAMPLE_NEURONS
-        return cls(EffectSettings(tokens=tokens, early_neurons=early))
+        return cls(EffectSettings(tokens=tokens, early_neurons=early), weights=weights)
 
     def as_dict(self) -> dict[str, Any]:
         """As plain JSON values, with the method's version."""
-        return {"version": EVIDENCE_VERSION, **asdict(self)}
+        parts = {name: value for name, value in asdict(self).items() if name != "weights"}
+        if self.weights is not None:
+            parts["weights"] = self.weights.as_dict()
+        return {"version": EVIDENCE_VERSION, **parts}

@@ -229,6 +229,7 @@ class Findings:
                     settings.effects,
                     plan.seed,
                     reporter,
+                    settings.weights,
                 ),
             )
         )
