@@ -8,10 +8,11 @@ compression, routes.
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from starlette.middleware.gzip import GZipMiddleware
 
 from server import error_responses, respond
+from server.blind import closed
 from server.gate import Gate
 from server.guard import Guard
 from server.routes import (
@@ -84,5 +85,5 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         explorer_downloads,
         explorer,
     ):
-        app.include_router(module.router)
+        app.include_router(module.router, dependencies=[Depends(closed.guard)])
     return app

@@ -47,11 +47,24 @@ def views(card: Mapping[str, Any]) -> tuple[SnippetView, ...]:
     )
 
 
-def markup(card: Mapping[str, Any], silent: bool) -> tuple[Markup, ...]:
-    """The spans of each firing snippet, or of each silent one; cells without text are left out."""
-    return tuple(
-        _spans(snippet) for snippet in card["snippets"] if bool(snippet["silent"]) is silent
-    )
+def markup(card: Mapping[str, Any]) -> Markup:
+    """The lists of a card's snippets, firing and silent ones; cells without text are left out.
+
+    All of the page that depends on the card stands in here, so that its length can be made up for.
+    """
+    firing = _listed(card, silent=False)
+    silent = _listed(card, silent=True)
+    if silent:
+        silent = (
+            '<h2>Silent <span class="dim">on the framed token</span></h2>\n'
+            f'<ol class="silent">{silent}</ol>\n'
+        )
+    return Markup(f"<ol>{firing}</ol>\n{silent}")
+
+
+def _listed(card: Mapping[str, Any], silent: bool) -> str:
+    shown = [snippet for snippet in card["snippets"] if bool(snippet["silent"]) is silent]
+    return "".join(f'<li class="tokens">{_spans(snippet)}</li>\n' for snippet in shown)
 
 
 def _spans(snippet: Mapping[str, Any]) -> Markup:
@@ -65,8 +78,8 @@ def _spans(snippet: Mapping[str, Any]) -> Markup:
 
 
 def html_bytes(card: Mapping[str, Any]) -> int:
-    """Bytes of a card's spans."""
-    return sum(len(one.encode()) for part in (True, False) for one in markup(card, part))
+    """Bytes of a card as HTML."""
+    return len(markup(card).encode())
 
 
 def json_bytes(card: Mapping[str, Any]) -> int:

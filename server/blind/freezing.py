@@ -28,8 +28,8 @@ from store.records import SIDES, RunRecord, Side
 from store.runs import get_run
 from store.study_records import Condition, StudyDesign, StudyItem, StudyRecord
 
-#: Windows that planted rules are looked for in, at most.
-_WINDOWS = 20_000
+#: Windows that planted rules are looked for in: so many of the first ones, drawn by lot.
+_WINDOWS, _FIRST_WINDOWS = 1_500, 20_000
 
 
 def freeze(site: Site, record: StudyRecord) -> tuple[list[StudyItem], list[list[int]]]:
@@ -67,6 +67,17 @@ def eligible(
     }
 
 
+def drawn(site: Site, run: RunRecord, design: StudyDesign, seed: int) -> Drawn:
+    """The versions that a study shows, and those that it might. Errors: `InvalidStudy`."""
+    return draw(
+        eligible(site, run, design),
+        design.layers,
+        sides_of(run),
+        design.neurons_per_version,
+        random.Random(f"{seed} neurons"),
+    )
+
+
 class _Freezing:
     """What the steps below share."""
 
@@ -77,12 +88,12 @@ class _Freezing:
 
     def items(self) -> list[StudyItem]:
         """All cards in their final numbers."""
-        drawn = self._draw()
+        found = drawn(self.site, self.run, self.design, self.seed)
         shown = [
             self._card_of(version, condition)
-            for version, condition in product(drawn.versions, self.design.conditions)
+            for version, condition in product(found.versions, self.design.conditions)
         ]
-        planted = self._planted(drawn)
+        planted = self._planted(found)
         everything = [*shown, *planted]
         self._lots("numbers").shuffle(everything)
         numbered = [replace(item, number=n) for n, item in enumerate(everything, start=1)]
@@ -90,15 +101,6 @@ class _Freezing:
 
     def _lots(self, purpose: str) -> random.Random:
         return random.Random(f"{self.seed} {purpose}")
-
-    def _draw(self) -> Drawn:
-        return draw(
-            eligible(self.site, self.run, self.design),
-            self.design.layers,
-            sides_of(self.run),
-            self.design.neurons_per_version,
-            self._lots("neurons"),
-        )
 
     def _source(self, version: Version) -> Source:
         """A version with its examples, read once."""
@@ -171,7 +173,8 @@ class _Freezing:
     ) -> list[StudyItem]:
         if number == 0:
             return []
-        windows = drawable.windows(self.site.engine, self.run.id, _WINDOWS)
+        windows = drawable.windows(self.site.engine, self.run.id, _FIRST_WINDOWS)
+        windows = lots.sample(windows, min(len(windows), _WINDOWS))
         snippets_each = self.design.snippets_per_card
         found = planting.rules(windows, self.vocabulary, snippets_each, number, lots)
         made = []

@@ -90,14 +90,14 @@ def _balanced(items: Sequence[StudyItem], rng: random.Random) -> list[StudyItem]
 def _apart(items: list[StudyItem], apart: int) -> list[int]:
     """The items nearly in their order, each index `apart` cards from its last where that goes."""
     best: tuple[int, list[int]] | None = None
-    for least in range(min(apart, max(len(items) // 3, 1)), 0, -1):
+    least = min(apart, max(len(items) // 3, 1))
+    while best is None or least > best[0]:
         ordered = _put_off(items, least)
         nearest = min(distances(items, ordered), default=apart)
         if best is None or nearest > best[0]:
             best = nearest, ordered
-        if nearest >= least:
-            break
-    return best[1] if best is not None else []
+        least = least * 4 // 5
+    return best[1]
 
 
 def _put_off(items: list[StudyItem], least: int) -> list[int]:
@@ -106,7 +106,8 @@ def _put_off(items: list[StudyItem], least: int) -> list[int]:
     Of the first few that may come, that whose index has most cards to come does: else they would
     crowd at the end. Where none may come, the one whose index is furthest behind does.
     """
-    waiting, ordered = list(items), []
+    waiting = list(items)
+    ordered: list[int] = []
     to_come = Counter(index for item in items for index in _indices(item))
     last: dict[tuple[int, int], int] = {}
     given: set[int] = set()

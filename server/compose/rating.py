@@ -137,8 +137,7 @@ def _with_card(
         snippets=card_markup.views(found.card),
         given=None if given is None else GivenView(given.verdict, given.rule, given.confidence),
         back_href=None if back is None else urls.study_rate(record.slug, back),
-        markup=card_markup.markup(found.card, silent=False),
-        silent_markup=card_markup.markup(found.card, silent=True),
+        markup=card_markup.markup(found.card),
     )
     assert record.frozen_sha256 is not None
     longest = card_markup.longest(site, record.slug, record.frozen_sha256)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from server import urls
 from server.access import Person
 from server.blind import protocol as protocols
-from server.blind.freezing import eligible, freeze
+from server.blind.freezing import drawn, eligible, freeze
 from server.compose.study_sizes import power_view, sizes_view
 from server.errors import StudyConflict, StudyOpen
 from server.pages.studies import (
@@ -161,7 +161,7 @@ def _could_start(site: Site, record: StudyRecord) -> tuple[tuple[EligibleView, .
         for (side, layer), versions in eligible(site, run, record.design).items()
     )
     try:
-        freeze(site, record)
+        drawn(site, run, record.design, record.seed)
     except InvalidStudy as error:
         return found, str(error)
     return found, None

@@ -223,8 +223,7 @@ class CardView:
     snippets: tuple[SnippetView, ...]
     given: GivenView | None
     back_href: str | None
-    markup: Annotated[tuple[str, ...], HTML_ONLY] = ()
-    silent_markup: Annotated[tuple[str, ...], HTML_ONLY] = ()
+    markup: Annotated[str, HTML_ONLY] = ""
 
 
 @dataclass(frozen=True)

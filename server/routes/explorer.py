@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import TypeAdapter
 
 from server import filters, respond, urls
+from server.blind.closed import without_labels
 from server.compose.explorer import explorer_page, random_address
 from server.compose.scatter import scatter_page
 from server.compose.selection import shown_run
@@ -99,7 +100,8 @@ def make(request: Request, site: Site, pair: str, run: str | None) -> ExplorerPa
     """The page object of this address."""
     shown = shown_run(site, pair, run)
     pinned = respond.is_pinned(request, shown)
-    return explorer_page(site, shown, read_selection(request, site), pinned)
+    page = explorer_page(site, shown, read_selection(request, site), pinned)
+    return without_labels(request, page)
 
 
 def _with_added(

@@ -24,6 +24,18 @@ RULES: dict[tuple[str, str], str] = {
     ("GET", "/account"): READER,
     ("GET", "/account.json"): READER,
     ("POST", "/account"): READER,
+    ("GET", "/studies/new"): OWNER,
+    ("GET", "/studies/new.json"): OWNER,
+    ("POST", "/studies"): OWNER,
+    ("POST", "/studies/{slug}/start"): OWNER,
+    ("POST", "/studies/{slug}/close"): OWNER,
+    ("POST", "/studies/{slug}/discard"): OWNER,
+    ("GET", "/studies/{slug}/rate"): ANNOTATOR,
+    ("GET", "/studies/{slug}/rate.json"): ANNOTATOR,
+    ("POST", "/studies/{slug}/rate"): ANNOTATOR,
+    ("POST", "/studies/{slug}/begin"): ANNOTATOR,
+    ("POST", "/studies/{slug}/pause"): ANNOTATOR,
+    ("POST", "/studies/{slug}/resume"): ANNOTATOR,
     ("POST", "/{pair}/{layer:int}/{neuron:int}/labels"): ANNOTATOR,
     ("POST", "/{pair}/{layer:int}/invisible/{k:int}/labels"): ANNOTATOR,
 }
@@ -38,6 +50,7 @@ PARTS: dict[str, str] = {
     "run_id": "nothing",
     "ending": "csv",
     "label_id": "999999",
+    "slug": "no-such-study",
 }
 
 
