@@ -109,6 +109,153 @@ def draw_results(page: StudyResultsPage) -> ResultsDrawing:
     titles = [one.title for one in page.conditions]
     quarters = [one.seconds.q75 for one in page.times] + [one.seconds.q75 for one in page.raters]
     seconds = scale_over(quarters, around=(0.0,))
+    return ResultsDrawing(
+        shares=shares_by_condition(
+            "Share of neurons called monosemantic, by condition",
+            titles,
+            [
+                ShareLine(
+                    side.side,
+                    side.name,
+                    [arm.share for arm in main.arms if arm.side == side.side],
+                    [arm.interval for arm in main.arms if arm.side == side.side],
+                )
+                for side in page.sides
+            ],
+        ),
+        arms=_table(
+            [
+                _Line(
+                    arm,
+                    f"{names[arm.side]}, {condition_title(arm.condition)}: share monosemantic",
+                    arm.side,
+                    arm.share,
+                    arm.interval,
+                    other=without[arm.side, arm.condition],
+                )
+                for arm in main.arms
+            ],
+            "called monosemantic",
+            scale=shares,
+            percent=True,
+            reference=None,
+        ),
+        falls=_table(
+            [
+                _Line(
+                    fall,
+                    f"{names[fall.side]}: fall from {condition_title(fall.first)} to "
+                    f"{condition_title(fall.then)}",
+                    fall.side,
+                    fall.fall,
+                    fall.interval,
+                    other=other_falls.get((fall.side, fall.first, fall.then)),
+                )
+                for fall in main.falls
+            ],
+            "fall of the share",
+            percent=True,
+        ),
+        fall_differences=_table(
+            [
+                _Line(
+                    one,
+                    f"Fall from {condition_title(one.first)} to {condition_title(one.then)}: "
+                    f"{names['left']} minus {names['right']}",
+                    "",
+                    one.difference,
+                    one.interval,
+                )
+                for one in main.fall_differences
+            ],
+            "left − right, of falls",
+            percent=True,
+        ),
+        versions=_table(
+            [
+                _Line(
+                    one,
+                    f"{condition_title(one.condition)}: {names['left']} minus {names['right']}",
+                    "",
+                    one.difference,
+                    one.interval,
+                    other=other_versions.get(one.condition),
+                )
+                for one in main.versions
+            ],
+            "left − right, of shares",
+            percent=True,
+        ),
+        matched=_table(
+            [
+                _Line(
+                    one,
+                    f"{condition_title(one.condition)}, same index: {names['left']} minus "
+                    f"{names['right']}",
+                    "",
+                    one.difference,
+                    one.interval,
+                )
+                for one in main.matched
+            ],
+            "left − right, of shares",
+            percent=True,
+        ),
+        reliability=_table(
+            [
+                _Line(
+                    one,
+                    f"{condition_title(one.condition)}: Krippendorff’s α",
+                    "",
+                    one.alpha,
+                    one.alpha_interval,
+                )
+                for one in page.reliability
+            ],
+            "Krippendorff’s α",
+        ),
+        kappas=_table(
+            [
+                _Line(one, f"{' and '.join(one.raters)}: Cohen’s κ", "", one.kappa, one.interval)
+                for one in page.kappas
+            ],
+            "Cohen’s κ",
+        ),
+        planted=_table(
+            [
+                _Line(
+                    one,
+                    f"{one.truth}, {condition_title(one.condition)}: called right",
+                    "",
+                    one.share,
+                    one.interval,
+                )
+                for one in main.detections
+            ],
+            "called what they are",
+            scale=shares,
+            percent=True,
+            reference=None,
+        ),
+        strictness=_table(
+            [
+                _Line(
+                    one,
+                    f"{one.rater}: share monosemantic, deviation from the others",
+                    "",
+                    one.strictness.deviation,
+                    one.strictness.deviation_interval,
+                )
+                for one in page.raters
+            ],
+            "minus the others’ share, same cards",
+            percent=True,
+        ),
+        times=_times(
+            [(one, condition_title(one.condition), one.seconds) for one in page.times], seconds
+        ),
+        rater_times=_times([(one, one.rater, one.seconds) for one in page.raters], seconds),
+    )
 
 
 def _times(of: Sequence[tuple[Any, str, Quartiles]], scale: LinearScale) -> Table:
