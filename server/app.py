@@ -8,9 +8,9 @@ Layers from the outside in: guard (headers, hosts, origins, faults), compression
 from __future__ import annotations
 
 from fastapi import FastAPI, Request, Response
-from starlette.middleware.gzip import GZipMiddleware
 
 from server import error_responses, respond
+from server.compression import Compression
 from server.guard import Guard
 from server.routes import (
     docs,
@@ -61,7 +61,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         build=build_hash(),
     )
     error_responses.register(app)
-    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    app.add_middleware(Compression)
     app.add_middleware(Guard, settings=settings)
 
     @app.get(f"/static/{PLOTLY}", include_in_schema=False)
