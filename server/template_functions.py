@@ -15,7 +15,6 @@ from server.activation_names import activation_name
 from server.band_titles import band_title
 from server.definitions import DEFINITIONS
 from server.embed_drawing import short_snippet
-from server.example_markup import example_item
 from server.explorer_drawing import draw_correspondence, draw_scatter
 from server.invisible_drawing import draw_candidate, draw_invisible
 from server.live_drawing import draw_live
@@ -24,6 +23,7 @@ from server.neuron_words import compared, hidden_method, points, responds, unsho
 from server.sameness_words import sameness, verdict
 from server.sharing_words import preview_text, preview_title
 from server.tax_drawing import draw_tax
+from server.terms import glossary, term
 from server.token_text import text_markup, visible_text
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -38,7 +38,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "draw_tax": draw_tax,
     "draw_correspondence": draw_correspondence,
     "draw_scatter": draw_scatter,
-    "example_item": example_item,
     "draw_candidate": draw_candidate,
     "draw_invisible": draw_invisible,
     "draw_live": draw_live,
@@ -46,6 +45,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "preview_title": preview_title,
     "preview_text": preview_text,
     "definition": DEFINITIONS.__getitem__,
+    "term_markup": term,
+    "glossary_markup": glossary,
 }
 
 FILTERS: dict[str, Callable[..., Any]] = {
