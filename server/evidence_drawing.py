@@ -183,8 +183,8 @@ def _joint_density(version: VersionView) -> Markup | None:
         return None
     lifted = [
         Lifted(
-            mid=example.values["mid"][example.focus],
-            post=example.values["post"][example.focus],
+            mid=example.values.at("mid", example.focus),
+            post=example.values.at("post", example.focus),
             href=f"#{version.side}-lifted-{example.rank}",
             rank=example.rank,
         )

@@ -6,6 +6,7 @@ Both axes are symmetric-log, for the bins are: each is drawn of one size. A cell
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ class BinAxis:
         if value >= edges[self.last]:
             place = float(self.last)
         elif value > edges[self.first]:
-            below = max(n for n in range(self.first, self.last) if edges[n] <= value)
+            below = bisect_right(edges, value, self.first, self.last) - 1
             place = below + (value - edges[below]) / (edges[below + 1] - edges[below])
         return (place - self.first) / (self.last - self.first)
 
