@@ -37,7 +37,8 @@ class Snippet:
     """A context with its values: `own` by site, `other` (of the other version) likewise or None.
 
     `own_site` and `other_site` are the rows that colour the tokens, each on a scale of its own
-    (None: no colour). The first `masked` tokens are part of no statistic.
+    (None: no colour). The first `masked` tokens are part of no statistic. `changed` is a token that
+    the corpus does not have there.
     """
 
     tokens: Sequence[bytes]
@@ -49,6 +50,7 @@ class Snippet:
     other: Rows | None = None
     other_site: str | None = None
     other_scale: float | None = None
+    changed: int | None = None
 
 
 def draw_snippets(
@@ -64,8 +66,9 @@ def draw_snippets(
     for n, one in enumerate(snippets):
         drawn = spans[start : start + len(one.tokens)]
         start += len(one.tokens)
-        if one.masked <= one.focus < len(drawn):
-            drawn[one.focus] = with_class(drawn[one.focus], "f")
+        for n_marked, name in ((one.changed, "changed"), (one.focus, "f")):
+            if n_marked is not None and one.masked <= n_marked < len(drawn):
+                drawn[n_marked] = with_class(drawn[n_marked], name)
         for place in range(min(one.masked, len(drawn))):
             drawn[place] = BOS + drawn[place].partition(">")[2]
         attributes = (f' data-{name}="{text}"' for name, text in texts.get(str(n), {}).items())

@@ -151,6 +151,7 @@ def token_markup(token: bytes) -> Markup:
     return Markup(whole if whole is not None else _markup_of_text(_spelled(token)))
 
 
+@lru_cache(maxsize=16384)
 def text_markup(text: str) -> Markup:
     """A display string as markup, spaces and controls made visible."""
     return Markup(_markup_of_text(text))

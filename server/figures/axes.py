@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -68,12 +68,12 @@ class ActivationAxis:
         share = (self.place(activation) - self.left) / (self.right - self.left)
         return 100 * min(max(share, 0.0), 1.0)
 
-    @property
+    @cached_property
     def left(self) -> float:
         """Left end in cells from zero."""
         return self._lower_edge(self.first)
 
-    @property
+    @cached_property
     def right(self) -> float:
         """Right end in cells from zero."""
         return -self._lower_edge(-self.last)
@@ -84,8 +84,9 @@ class ActivationAxis:
 
     def edges(self) -> list[float]:
         """The edges of the shown cells, in cells from `left`; [last − first + 2]."""
-        edges = [self._lower_edge(cell) for cell in range(self.first, self.last + 1)]
-        return [edge - self.left for edge in [*edges, self.right]]
+        # The middle cell alone is two wide: its lower edge is at -1, its upper one at 1.
+        inner = [*range(self.first - 1, 0), *range(1, self.last + 1)]
+        return [edge - self.left for edge in [*inner, self.right]]
 
     def rebin(self, counts: Sequence[int] | Counts) -> Counts:
         """Counts of the shown cells from the 387 bins; [last − first + 1] int64, sum conserved.
