@@ -5,10 +5,11 @@
     python -m bench.server --url sqlite:///hub.sqlite3      # a database filled before (--keep)
 
 A synthetic run of the hub's size is published (bench/hub_run.py): 40,960 versions with two million
-examples, or with those of `--with-examples` versions alone; neuron pages are of those. The server is
-a process of its own, or several; the load comes from this one. `neuron` asks for another neuron each time, so every page is
-made anew; `neuron again` asks for a few over and over, as readers of a shared link do. Processor
-time is the server's own (Linux), which a busy machine disturbs less than times.
+examples, or with those of `--with-examples` versions alone; neuron pages are of those. The server
+is a process of its own, or several; the load comes from this one. `neuron` asks for another neuron
+each time, so every page is made anew; `neuron again` asks for a few over and over, as readers of a
+shared link do. Processor time is the server's own (Linux), which a busy machine disturbs less than
+times.
 """
 
 from __future__ import annotations

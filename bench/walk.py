@@ -95,8 +95,9 @@ def walk(app: FastAPI, slug: str) -> list[Step]:
         _facets(going, first)
         _scatters(going, first, rows)
         _downloads(going, first, rows)
-        for ending in ("", "?scatter=1"):
-            path = f"/{slug}?rows={rows}" if not ending else f"/{slug}{ending}&rows={rows}"
+        x, y, *_ = first["scatter"]["keys"]
+        for plotted in ("", f"&x={x}&y={y}"):
+            path = f"/{slug}?rows={rows}{plotted}"
             going.get("page", path, _has(b"</html>"), as_json=False)
     _rest(going)
     return going.steps
@@ -193,7 +194,8 @@ def _scatters(going: _Walk, first: dict[str, Any], rows: str) -> None:
                 return f"{shown} points of {plot['defined']} that are defined"
             return None
 
-        query = urlencode({"rows": rows, "x": key, "y": keys[n - 1], "scale": "x" if n % 2 else ""})
+        plotted = {"rows": rows, "x": key, "y": keys[n - 1]} | ({"log_x": "1"} if n % 2 else {})
+        query = urlencode(plotted)
         going.get("scatter", f"/{going.slug}/scatter.json?{query}", check)
 
 
