@@ -1,14 +1,15 @@
 """How many pages a second the server gives, and how long one takes: a bounded load on loopback.
 
-    python -m bench.server                                  # SQLite, then Postgres; some minutes
+    python -m bench.server                                  # SQLite, then Postgres; a quarter hour
     python -m bench.server --database sqlite --processes 2 --json figures.json
     python -m bench.server --url sqlite:///hub.sqlite3      # a database filled before (--keep)
 
-A synthetic run of the hub's size is published (bench/hub_run.py): 40,960 versions, of which
-`--with-examples` have examples; neuron pages are of those. The server is a process of its own, or
-several; the load comes from this one. `neuron` asks for another neuron each time, so every page is
-made anew; `neuron again` asks for a few over and over, as readers of a shared link do. Processor
-time is the server's own (Linux), which a busy machine disturbs less than times.
+A synthetic run of the hub's size is published (bench/hub_run.py): 40,960 versions with two million
+examples, or with those of `--with-examples` versions alone; neuron pages are of those. The server
+is a process of its own, or several; the load comes from this one. `neuron` asks for another neuron
+each time, so every page is made anew; `neuron again` asks for a few over and over, as readers of a
+shared link do. Processor time is the server's own (Linux), which a busy machine disturbs less than
+times.
 """
 
 from __future__ import annotations
@@ -168,12 +169,13 @@ def main() -> None:
     parser.add_argument("--database", choices=(*databases.KINDS, "both"), default="both")
     parser.add_argument("--url", help="a database of its own, filled if it is not yet; kept")
     parser.add_argument("--versions", type=int, default=40_960, help="of both sides")
-    parser.add_argument("--with-examples", type=int, default=2_048, help="of these, of both sides")
+    parser.add_argument("--with-examples", type=int, help="of these, of both sides; default: all")
     parser.add_argument("--processes", type=int, default=1, help="of the server")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--json", type=Path, help="a file for the figures")
     options = parser.parse_args()
+    with_examples = min(options.with_examples or options.versions, options.versions)
     report: dict[str, Any] = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": {
@@ -183,7 +185,9 @@ def main() -> None:
             "load_before": os.getloadavg(),
         },
         "versions": options.versions,
-        "with_examples": options.with_examples,
+        "with_examples": with_examples,
+        "seconds": options.seconds,
+        "repeat": options.repeat,
         "processes": options.processes,
         "databases": {},
     }
@@ -195,16 +199,17 @@ def main() -> None:
             schema.upgrade(engine)
             if not runs.list_runs(engine, SLUG):
                 print(f"{engine.dialect.name}: filling")
-                fill(engine, options.versions, options.with_examples)
+                fill(engine, options.versions, with_examples)
             run = runs.get_run(engine, runs.LATEST, SLUG)
             name = engine.dialect.name
             engine.dispose()
             print(f"{name}: {layers_of(options.versions)} layers, {options.processes} processes")
             address, pid = stack.enter_context(serving(url, options.processes))
             report["databases"][name] = measure(
-                address, pid, run, options.with_examples, options.seconds, options.repeat
+                address, pid, run, with_examples, options.seconds, options.repeat
             )
     databases.drop_templates()
+    report["machine"]["load_after"] = os.getloadavg()
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
 

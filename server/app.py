@@ -9,10 +9,10 @@ compression, routes.
 from __future__ import annotations
 
 from fastapi import Depends, FastAPI, Request, Response
-from starlette.middleware.gzip import GZipMiddleware
 
 from server import error_responses, respond
 from server.blind import closed
+from server.compression import Compression
 from server.gate import Gate
 from server.guard import Guard
 from server.routes import (
@@ -70,7 +70,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         build=build_hash(),
     )
     error_responses.register(app)
-    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    app.add_middleware(Compression)
     app.add_middleware(Gate, settings=settings, engine=app.state.site.engine)
     app.add_middleware(Guard, settings=settings)
 

@@ -22,7 +22,8 @@ from server.figures.hidden_curves import HEADLINE, HiddenCurve, hidden_curves
 from server.figures.joint_density import Lifted, class_name, joint_density, largest_class
 from server.pages.evidence import CounterexampleView, HiddenView
 from server.pages.neuron import NeuronPage, SenseView, VersionView
-from server.token_text import heat_map, text_markup, value_attributes
+from server.snippets import Snippet, draw_snippets
+from server.token_text import text_markup
 
 KINDS = (
     ("unlike", "Strong, unlike the top examples"),
@@ -183,8 +184,8 @@ def _joint_density(version: VersionView) -> Markup | None:
         return None
     lifted = [
         Lifted(
-            mid=example.values["mid"][example.focus],
-            post=example.values["post"][example.focus],
+            mid=example.values.at("mid", example.focus),
+            post=example.values.at("post", example.focus),
             href=f"#{version.side}-lifted-{example.rank}",
             rank=example.rank,
         )
@@ -235,32 +236,32 @@ def _counterexamples(
     version: VersionView, scale: float | None
 ) -> tuple[tuple[str, str, tuple[DrawnCounterexample, ...]], ...]:
     found = () if version.evidence is None else version.evidence.counterexamples
-    return tuple(
-        (
-            kind,
-            title,
-            tuple(_counterexample(version, one, scale) for one in found if one.kind == kind),
-        )
-        for kind, title in KINDS
-    )
-
-
-def _counterexample(
-    version: VersionView, one: CounterexampleView, scale: float | None
-) -> DrawnCounterexample:
-    site = version.shown_site if version.shown_site in one.values else version.display_site
-    return DrawnCounterexample(
-        counterexample=one,
-        anchor=f"{version.side}-{one.kind}-{one.rank}",
-        tokens=heat_map(
-            one.pieces,
+    snippets = [
+        Snippet(
+            tokens=one.pieces,
             focus=one.focus,
-            own=one.values[site],
-            scale=scale,
             masked=1 if one.position == one.focus else 0,
+            own=one.values,
+            own_site=(
+                version.shown_site if version.shown_site in one.values else version.display_site
+            ),
+            scale=scale,
             changed=one.changed,
-        ),
-        attributes=value_attributes(one.values),
-        before=None if one.original_token is None else text_markup(one.original_token),
-        after=None if one.new_token is None else text_markup(one.new_token),
+        )
+        for one in found
+    ]
+    drawn = [
+        DrawnCounterexample(
+            counterexample=one,
+            anchor=f"{version.side}-{one.kind}-{one.rank}",
+            tokens=tokens,
+            attributes=attributes,
+            before=None if one.original_token is None else text_markup(one.original_token),
+            after=None if one.new_token is None else text_markup(one.new_token),
+        )
+        for one, (tokens, attributes) in zip(found, draw_snippets(snippets), strict=True)
+    ]
+    return tuple(
+        (kind, title, tuple(one for one in drawn if one.counterexample.kind == kind))
+        for kind, title in KINDS
     )

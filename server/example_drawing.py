@@ -1,35 +1,30 @@
-"""The examples of a neuron page as they are drawn: tokens as spans, values for the popover."""
+"""The examples of a neuron page as they are drawn, all of a version at once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import escape
 
+from server.activation_names import activation_name
+from server.example_markup import example_item
 from server.pages.evidence import SiteName
 from server.pages.neuron import ExampleView, VersionView
-from server.snippets import Snippet, draw_snippets
-
-
-@dataclass(frozen=True)
-class DrawnExample:
-    """An example with its tokens as spans, and what a popover reads as attributes."""
-
-    example: ExampleView
-    anchor: str
-    tokens: Markup
-    attributes: Markup
-    silent: bool
+from server.snippets import Snippet, draw_snippets, value_texts
 
 
 def draw_examples(
     version: VersionView,
     versions: Mapping[str, VersionView],
     scales: Mapping[str, float | None],
-) -> tuple[DrawnExample, ...]:
-    """All examples of one of the versions that the page shows, in their order."""
+    popovers: bool,
+) -> list[str]:
+    """All examples of one of the versions that the page shows, each as markup, in their order.
+
+    With `popovers` each has all its values as attributes; else they are asked for when needed.
+    """
     opposite = "right" if version.side == "left" else "left"
+    other = versions.get(opposite)
     snippets = [
         Snippet(
             tokens=example.pieces,
@@ -39,26 +34,20 @@ def draw_examples(
             own_site=version.shown_site,
             scale=scales[version.side],
             other=None if example.other is None else example.other.values,
-            other_site=_other_site(example, versions.get(opposite)),
+            other_site=_other_site(example, other),
             other_scale=scales.get(opposite),
         )
         for example in version.examples
     ]
-    return tuple(
-        DrawnExample(
-            example=example,
-            anchor=anchor(version.side, example.band, example.rank),
-            tokens=tokens,
-            attributes=attributes,
-            silent=example.band == "top"
-            and example.other is not None
-            and example.other.quantile is not None
-            and example.other.quantile < 0.9,
+    act = escape("" if other is None else activation_name(other.act_fn))
+    return [
+        example_item(
+            example, anchor(version.side, example.band, example.rank), tokens, attributes, act
         )
         for example, (tokens, attributes) in zip(
-            version.examples, draw_snippets(snippets), strict=True
+            version.examples, draw_snippets(snippets, popovers), strict=True
         )
-    )
+    ]
 
 
 def anchor(side: str, band: str, rank: int) -> str:
@@ -72,3 +61,18 @@ def _other_site(example: ExampleView, column: VersionView | None) -> SiteName | 
         return None
     shown = column.shown_site if column is not None else example.other.display_site
     return shown if shown in example.other.values else example.other.display_site
+
+
+def example_values(versions: Mapping[str, VersionView]) -> dict[str, dict[str, str]]:
+    """What the popovers of a page's examples read, by the examples' anchors."""
+    return value_texts(
+        [
+            (
+                anchor(version.side, example.band, example.rank),
+                example.values,
+                None if example.other is None else example.other.values,
+            )
+            for version in versions.values()
+            for example in version.examples
+        ]
+    )

@@ -6,35 +6,41 @@ sixth of the page's time, most of it to look names up and to escape what is esca
 
 from __future__ import annotations
 
-from markupsafe import Markup, escape
+from functools import lru_cache
 
-from server.example_drawing import DrawnExample
+from markupsafe import escape
+
 from server.number_text import number, share
-from server.pages.neuron import OtherView
+from server.pages.neuron import ExampleView, OtherView
 from server.token_text import visible_text
 
 
-def example_item(drawn: DrawnExample, other_act: str) -> Markup:
-    """`<li class="example">`; `other_act` is what the other version's activation is called."""
-    e = drawn.example
-    name = escape(visible_text(e.document))
+def example_item(e: ExampleView, anchor: str, tokens: str, attributes: str, act: str) -> str:
+    """`<li class="example">`, markup: `anchor` is its name on the page, `tokens` and `attributes`
+    as `snippets` draws them, `act` what the other version's activation is called (escaped)."""
+    name, source = _escaped(visible_text(e.document)), _escaped(e.source)
     lifted = ""
-    if e.band == "lifted" and e.values.get("post"):
-        lifted = f" → {number(e.values['post'][e.focus])}"
-    return Markup(
-        f'<li class="example" id="{drawn.anchor}">\n'
-        f'<div class="meta"><a class="rank" href="#{drawn.anchor}" title="Link to this example">'
+    if e.band == "lifted" and "post" in e.values:
+        lifted = f" → {number(e.values.at('post', e.focus))}"
+    return (
+        f'<li class="example" id="{anchor}">\n'
+        f'<div class="meta"><a class="rank" href="#{anchor}" title="Link to this example">'
         f'{e.rank + 1}</a><span class="value">{number(e.activation)}{lifted}</span>'
         f'<span class="document" title="{name}, window {e.window}, position {e.position} '
-        f'({escape(e.source)})"><bdi>{name}</bdi> <span>{e.window}:{e.position}</span></span></div>'
-        f'\n<p class="tokens" data-focus="{e.focus}"{drawn.attributes}>{drawn.tokens}</p>\n'
-        f"{_other(drawn, e.other, e.focus, escape(other_act)) if e.other else ''}</li>\n"
+        f'({source})"><bdi>{name}</bdi> <span>{e.window}:{e.position}</span></span></div>'
+        f'\n<p class="tokens" data-focus="{e.focus}"{attributes}>{tokens}</p>\n'
+        f"{_other(e, e.other, act) if e.other else ''}</li>\n"
     )
 
 
-def _other(drawn: DrawnExample, other: OtherView, focus: int, act: Markup) -> str:
+@lru_cache(maxsize=16384)
+def _escaped(text: str) -> str:
+    return str(escape(text))
+
+
+def _other(e: ExampleView, other: OtherView, act: str) -> str:
     """The other version on the same context: in short at the right, in full when it is opened."""
-    quantile = ""
+    quantile, silent = "", ""
     if other.quantile is not None:
         quantile = (
             '<svg class="quantile-bar" width="36" height="7" aria-hidden="true">'
@@ -43,9 +49,10 @@ def _other(drawn: DrawnExample, other: OtherView, focus: int, act: Markup) -> st
             '<span class="quantile"><span class="visually-hidden">quantile </span>'
             f"{share(other.quantile)}</span>"
         )
-    values = ",".join(f" {site} {number(row[focus])}" for site, row in other.values.items())
+        silent = " silent" if e.band == "top" and other.quantile < 0.9 else ""
+    values = ",".join([f" {site} {number(value)}" for site, value in other.values.all_at(e.focus)])
     return (
-        f'<details class="other{" silent" if drawn.silent else ""}">'
+        f'<details class="other{silent}">'
         f'<summary title="{act} {other.name} on this context"><span class="act">{act}'
         f"{'' if other.shown else f' {other.name}'}</span> <span>{number(other.activation)}</span>"
         f"{quantile}</summary>\n"

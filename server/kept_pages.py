@@ -16,12 +16,11 @@ from dataclasses import dataclass, replace
 from fastapi import Request, Response
 
 from server import respond
+from server.compression import accepted, gzipped
 from server.kept import state_of
 from server.site import site_of
 from store.records import RunRecord
 
-#: Pages are compressed to a fifth; further levels take twice the time for a hundredth.
-LEVEL = 5
 _OVERHEAD = 1_000
 
 
@@ -45,11 +44,11 @@ def answer(request: Request, run: RunRecord, stamp: Hashable, make: Callable[[],
         key, lambda: _compressed(make()), lambda one: len(one.body) + _OVERHEAD
     )
     headers = respond.freshness(request, run, found.later)
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if accepted(request.headers):
         headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         return Response(found.body, media_type=found.media_type, headers=headers)
     return Response(gzip.decompress(found.body), media_type=found.media_type, headers=headers)
 
 
 def _compressed(made: Made) -> Made:
-    return replace(made, body=gzip.compress(made.body, LEVEL, mtime=0))
+    return replace(made, body=gzipped(made.body))

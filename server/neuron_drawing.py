@@ -8,7 +8,6 @@ share the axes of their histograms and, where they show the same site, the scale
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from markupsafe import Markup
 
 from server.activation_names import activation_name
 from server.evidence_drawing import DrawnEvidence, draw_evidence, hidden_chart
-from server.example_drawing import DrawnExample, anchor, draw_examples
+from server.example_drawing import anchor, draw_examples
 from server.figures.correspondence import correspondence
 from server.figures.histogram import Curve, Marker, histogram, shared_axes
 from server.pages.neuron import BandView, ExampleView, NeuronPage, VersionView
@@ -29,29 +28,19 @@ _CHIPS = 12
 
 
 @dataclass(frozen=True)
-class Chip:
-    """A focus token of a band: how many examples have it; colour and rank of the first."""
-
-    text: Markup
-    count: int
-    level: str
-    href: str
-    rank: int
-
-
-@dataclass(frozen=True)
 class DrawnBand:
     """One band of one version; `share` is the part of all tokens that lies in it, if known.
 
-    `examples` are those of the shown sense, `n_all` counts those of all senses.
+    `examples` are those of the shown sense and `items` they as markup; `n_all` counts those of all
+    senses. `chips` are the distinct focus tokens.
     """
 
     band: BandView
     share: float | None
-    examples: tuple[DrawnExample, ...]
+    examples: tuple[ExampleView, ...]
+    items: Markup
     n_all: int
-    chips: tuple[Chip, ...]
-    omitted_chips: int
+    chips: Markup
 
 
 @dataclass(frozen=True)
@@ -95,15 +84,14 @@ class Drawing:
     sites: tuple[str, ...]
 
 
-def draw(page: NeuronPage) -> Drawing:
-    """Everything on the page that is not plain text."""
-    versions = {
-        side: version
-        for side, version in (("left", page.versions.left), ("right", page.versions.right))
-        if version is not None
-    }
+def draw(page: NeuronPage, popovers: bool = False) -> Drawing:
+    """Everything on the page that is not plain text.
+
+    `popovers`: with every token's values, for a file that cannot ask for them.
+    """
+    versions = page.versions.by_side()
     scales = _colour_scales(versions)
-    bands = _draw_bands(versions, scales)
+    bands = _draw_bands(versions, scales, popovers)
     return Drawing(
         sides=_draw_sides(versions, scales),
         bands=tuple(band for band in bands if band.key != "lifted"),
@@ -201,18 +189,25 @@ def _n_as_high(version: VersionView, lowest_top: float | None) -> int | None:
 
 
 def _draw_bands(
-    versions: dict[str, VersionView], scales: dict[str, float | None]
+    versions: dict[str, VersionView], scales: dict[str, float | None], popovers: bool
 ) -> tuple[BandRow, ...]:
     rows = []
     examples = {
-        side: draw_examples(version, versions, scales) for side, version in versions.items()
+        side: draw_examples(version, versions, scales, popovers)
+        for side, version in versions.items()
+    }
+    in_focus = {
+        side: levels(
+            [one.values.at(version.shown_site, one.focus) for one in version.examples], scales[side]
+        )
+        for side, version in versions.items()
     }
     for key in BANDS:
         sides: dict[str, DrawnBand | None] = {}
         for side, version in versions.items():
             band = next((band for band in version.bands if band.key == key), None)
             sides[side] = (
-                None if band is None else _draw_band(version, band, examples[side], scales[side])
+                None if band is None else _draw_band(version, band, examples[side], in_focus[side])
             )
         drawn = [band for band in sides.values() if band is not None]
         if drawn:
@@ -233,25 +228,20 @@ def _anchor(key: str) -> str:
 
 
 def _draw_band(
-    version: VersionView,
-    band: BandView,
-    drawn: Sequence[DrawnExample],
-    scale: float | None,
+    version: VersionView, band: BandView, drawn: Sequence[str], levels_in_focus: Sequence[int]
 ) -> DrawnBand:
-    examples = [version.examples[n] for n in band.examples]
     of_sense = {
         n for sense in version.senses if sense.rank == version.shown_sense for n in sense.examples
     }
-    shown = (n for n in band.examples if version.shown_sense is None or n in of_sense)
-    chips, omitted = _chips(version, examples, scale)
+    shown = [n for n in band.examples if version.shown_sense is None or n in of_sense]
     low, high = _quantiles(band.key)
     return DrawnBand(
         band=band,
         share=None if low is None or high is None else high - low,
-        examples=tuple(drawn[n] for n in shown),
-        n_all=len(examples),
-        chips=chips,
-        omitted_chips=omitted,
+        examples=tuple(version.examples[n] for n in shown),
+        items=Markup("".join([drawn[n] for n in shown])),
+        n_all=len(band.examples),
+        chips=_chips(version, band, levels_in_focus),
     )
 
 
@@ -263,26 +253,29 @@ def _quantiles(key: str) -> tuple[float | None, float | None]:
     return float(low) / 100, float(high) / 100
 
 
-def _chips(
-    version: VersionView, examples: list[ExampleView], scale: float | None
-) -> tuple[tuple[Chip, ...], int]:
-    """The distinct focus tokens of a band, the most frequent first, then in order of rank."""
-    counts = Counter(example.pieces[example.focus] for example in examples)
-    first: dict[bytes, ExampleView] = {}
-    for example in examples:
-        first.setdefault(example.pieces[example.focus], example)
-    order = sorted(first, key=lambda piece: (-counts[piece], first[piece].rank))
-    chips = []
+def _chips(version: VersionView, band: BandView, levels_in_focus: Sequence[int]) -> Markup:
+    """The distinct focus tokens of a band, the most frequent first, then in order of rank; each
+    links to its first example and has its colour."""
+    counts: dict[bytes, int] = {}
+    first: dict[bytes, int] = {}
+    for n in band.examples:
+        example = version.examples[n]
+        piece = example.pieces[example.focus]
+        counts[piece] = counts.get(piece, 0) + 1
+        first.setdefault(piece, n)
+    order = sorted(first, key=lambda piece: (-counts[piece], version.examples[first[piece]].rank))
+    chips = ['<div class="chips">']
     for piece in order[:_CHIPS]:
-        example = first[piece]
-        level = levels([example.values[version.shown_site][example.focus]], scale)[0]
+        n = first[piece]
+        level = levels_in_focus[n]
+        colour = f" {'p' if level > 0 else 'n'}{abs(level)}" if level else ""
+        rank = version.examples[n].rank
+        times = f'<span class="times">×{counts[piece]}</span>' if counts[piece] > 1 else ""
         chips.append(
-            Chip(
-                text=token_markup(piece),
-                count=counts[piece],
-                level=f"{'p' if level > 0 else 'n'}{abs(level)}" if level else "",
-                href=f"#{anchor(version.side, example.band, example.rank)}",
-                rank=example.rank,
-            )
+            f'<a href="#{anchor(version.side, band.key, rank)}" title="to example {rank + 1}">'
+            f'<span class="token{colour}">{token_markup(piece)}</span>{times}</a>'
         )
-    return tuple(chips), len(order) - len(chips)
+    if len(order) > _CHIPS:
+        chips.append(f'<span class="times">+{len(order) - _CHIPS}</span>')
+    chips.append("</div>\n")
+    return Markup("".join(chips))

@@ -170,7 +170,7 @@ def _of_layer_norm(version: VersionView) -> list[Statement]:
     """
     lifted, top = (
         [
-            example.values["post"][example.focus]
+            example.values.at("post", example.focus)
             for example in version.examples
             if example.band == band and "post" in example.values
         ]

@@ -22,6 +22,7 @@ from server import access
 from server.site import TEMPLATES, site_of
 from server.static import plotly_styles, static_address
 from server.template_functions import FILTERS, FUNCTIONS
+from server.templating import PageEnvironment
 from store.records import RunRecord
 
 PINNED = "public, max-age=86400"
@@ -40,7 +41,7 @@ class NotModified(Exception):
 
 def environment() -> Environment:
     """Templates escape everything that is not marked as safe, and know no undefined name."""
-    templates = Environment(
+    templates = PageEnvironment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,

@@ -13,12 +13,12 @@ from typing import cast
 from fastapi import Request
 from jinja2 import Environment
 
-from server.kept import Kept
+from server.kept import Kept, state_of
 from server.settings import Settings
-from store import distributions, vocabulary
+from store import distributions, runs, vocabulary
 from store.distributions import HiddenShares
 from store.engine import Engine
-from store.records import Side
+from store.records import RunRecord, Side
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = ROOT / "frontend" / "templates"
@@ -61,6 +61,14 @@ class Site:
             while len(self._vocabularies) > _RUNS_KEPT:
                 self._vocabularies.popitem(last=False)
         return loaded
+
+    def layer_cka(self, run: RunRecord) -> dict[int, float | None]:
+        """layer → its CKA, kept in memory."""
+        return self.kept.get(
+            ("cka", state_of(run)),
+            lambda: {layer.layer: layer.cka for layer in runs.layers(self.engine, run.id)},
+            lambda found: 100 * len(found),
+        )
 
     def hidden_shares(self, run_id: str) -> dict[tuple[Side, int], HiddenShares]:
         """(side, layer) → the layer's hidden shares, kept in memory once they are published."""

@@ -16,7 +16,6 @@ from server.band_titles import band_title
 from server.condition_words import condition_title
 from server.definitions import DEFINITIONS
 from server.embed_drawing import short_snippet
-from server.example_markup import example_item
 from server.explorer_drawing import draw_correspondence, draw_scatter
 from server.invisible_drawing import draw_candidate, draw_invisible
 from server.live_drawing import draw_live
@@ -28,6 +27,7 @@ from server.study_drawing import draw_results
 from server.study_words import p_value, points_span
 from server.study_words import points as signed_points
 from server.tax_drawing import draw_tax
+from server.terms import glossary, term
 from server.token_text import text_markup, visible_text
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -43,7 +43,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "draw_results": draw_results,
     "draw_correspondence": draw_correspondence,
     "draw_scatter": draw_scatter,
-    "example_item": example_item,
     "draw_candidate": draw_candidate,
     "draw_invisible": draw_invisible,
     "draw_live": draw_live,
@@ -51,6 +50,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "preview_title": preview_title,
     "preview_text": preview_text,
     "definition": DEFINITIONS.__getitem__,
+    "term_markup": term,
+    "glossary_markup": glossary,
 }
 
 FILTERS: dict[str, Callable[..., Any]] = {

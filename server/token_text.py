@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TypeVar, cast
 
 import numpy as np
@@ -45,12 +45,13 @@ def _class(prefix: str, level: int) -> str:
     return f"{prefix}{'p' if level > 0 else 'n'}{abs(level)}" if level else ""
 
 
-#: Level → how a token's span begins: [0 … 8, −8 … −1], so that a level is its own index.
+#: Own level → other level → how a token's span begins: [0 … 8, −8 … −1], so that a level is its own
+#: index.
 _ORDER = (*range(LEVELS + 1), *range(-LEVELS, 0))
-_OPEN = tuple(_opening(_class("", mine)) for mine in _ORDER)
-_OPEN_BOTH = tuple(
+OPENINGS = tuple(
     tuple(_opening(_class("", mine), _class("o", theirs)) for theirs in _ORDER) for mine in _ORDER
 )
+BOS = '<span class="bos">'
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -129,13 +130,19 @@ def _spaces(number: int) -> str:
     return f"<i{' class=w' if number > 2 else ''}>{' ' * number}</i>"
 
 
-@lru_cache(maxsize=65536)
-def _whole_token(token: bytes) -> str | None:
-    """Markup of a token that decodes on its own, else None."""
+@cache  # as many as the vocabularies have
+def closed_markup(token: bytes) -> str | None:
+    """Markup of a token that decodes on its own, with the end of its span; else None."""
     try:
-        return _markup_of_text(token.decode("utf-8"))
+        return f"{_markup_of_text(token.decode('utf-8'))}</span>"
     except UnicodeDecodeError:
         return None
+
+
+def _whole_token(token: bytes) -> str | None:
+    """Markup of a token that decodes on its own, else None."""
+    closed = closed_markup(token)
+    return None if closed is None else closed.removesuffix("</span>")
 
 
 def token_markup(token: bytes) -> Markup:
@@ -144,6 +151,7 @@ def token_markup(token: bytes) -> Markup:
     return Markup(whole if whole is not None else _markup_of_text(_spelled(token)))
 
 
+@lru_cache(maxsize=16384)
 def text_markup(text: str) -> Markup:
     """A display string as markup, spaces and controls made visible."""
     return Markup(_markup_of_text(text))
@@ -227,21 +235,18 @@ def spans_of(
 ) -> Markup:
     """As `heat_map`, from levels of the colours."""
     texts = snippet_markup(tokens)
-    if other is None:
-        pairs = zip(texts, own, strict=True)
-        spans = [f"{_OPEN[mine]}{text}</span>" for text, mine in pairs]
-    else:
-        both = zip(texts, own, other, strict=True)
-        spans = [f"{_OPEN_BOTH[mine][theirs]}{text}</span>" for text, mine, theirs in both]
+    beneath = [0] * len(texts) if other is None else other
+    both = zip(texts, own, beneath, strict=True)
+    spans = [f"{OPENINGS[mine][theirs]}{text}</span>" for text, mine, theirs in both]
     for n, name in ((changed, "changed"), (focus, "f")):
         if n is not None and masked <= n < len(spans):
-            spans[n] = _with_class(spans[n], name)
+            spans[n] = with_class(spans[n], name)
     for n in range(min(masked, len(spans))):
-        spans[n] = f'<span class="bos">{texts[n]}</span>'
+        spans[n] = f"{BOS}{texts[n]}</span>"
     return Markup("".join(spans))
 
 
-def _with_class(span: str, name: str) -> str:
+def with_class(span: str, name: str) -> str:
     """The span of a token with one class more, the first."""
     if span.startswith("<span>"):
         return f'<span class="{name}">{span.removeprefix("<span>")}'

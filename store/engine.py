@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from platformdirs import user_data_path
 from sqlalchemy import Connection, create_engine, event
@@ -18,7 +20,19 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from store.errors import DatabaseUnreachable, SchemaMismatch, StoreError
 
-__all__ = ["Engine", "data_dir", "database_url", "open_engine", "reading", "shown_url", "writing"]
+__all__ = [
+    "Engine",
+    "data_dir",
+    "database_url",
+    "known",
+    "one_snapshot",
+    "open_engine",
+    "reading",
+    "shown_url",
+    "writing",
+]
+
+Value = TypeVar("Value")
 
 FILE_NAME = "twinscope.sqlite3"
 SQLITE_BUSY_MS = 30_000
@@ -65,11 +79,53 @@ def open_engine(url: str | None = None, *, must_be_current: bool = True) -> Engi
     return engine
 
 
+@dataclass(frozen=True)
+class _Snapshot:
+    """A connection that several queries share, and what is known of its state of the database."""
+
+    engine: Engine
+    connection: Connection
+    known: dict[Hashable, Any]
+
+
+_shared: ContextVar[_Snapshot | None] = ContextVar("shared snapshot", default=None)
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection with one snapshot for all queries inside; faults come as `StoreError`."""
+    shared = _shared.get()
+    if shared is not None and shared.engine is engine:
+        with _named_faults(engine):
+            yield shared.connection
+        return
     with _named_faults(engine), engine.connect() as connection:
         yield connection
+
+
+@contextmanager
+def one_snapshot(engine: Engine) -> Iterator[None]:
+    """All that is read inside, by whatever functions, sees one state of the database, on one
+    connection: a page asks a dozen of them, and each would fetch, begin and end one of its own."""
+    if _shared.get() is not None:
+        yield
+        return
+    with reading(engine) as connection:
+        token = _shared.set(_Snapshot(engine, connection, {}))
+        try:
+            yield
+        finally:
+            _shared.reset(token)
+
+
+def known(connection: Connection, key: Hashable, find: Callable[[], Value]) -> Value:
+    """What `find` gives, asked once in each shared snapshot: `key` names it."""
+    shared = _shared.get()
+    if shared is None or shared.connection is not connection:
+        return find()
+    if key not in shared.known:
+        shared.known[key] = find()
+    return shared.known[key]  # type: ignore[no-any-return]
 
 
 @contextmanager

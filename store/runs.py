@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from store import tables
-from store.engine import reading, writing
+from store.engine import known, reading, writing
 from store.errors import AmbiguousRun, RunNotFound
 from store.records import (
     CorpusRecord,
@@ -60,10 +60,14 @@ class PublishedRun:
 
 def published(connection: Connection, run_id: str) -> PublishedRun:
     """The keys of a published run with this very id; `RunNotFound` if there is none."""
-    row = connection.execute(_published(), {"run_id": run_id}).one_or_none()
-    if row is None:
-        raise _not_found(run_id, None)
-    return PublishedRun(*row)
+
+    def find() -> PublishedRun:
+        row = connection.execute(_published(), {"run_id": run_id}).one_or_none()
+        if row is None:
+            raise _not_found(run_id, None)
+        return PublishedRun(*row)
+
+    return known(connection, ("published", run_id), find)
 
 
 @cache

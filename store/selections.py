@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, and_
@@ -110,13 +111,19 @@ def _version(
     neuron: FromClause = tables.neuron
     evidence: FromClause = tables_evidence.neuron_evidence
     if alias is not None:
-        neuron, evidence = neuron.alias(alias), evidence.alias(f"{alias}_evidence")
+        neuron, evidence = _alias(neuron, alias), _alias(evidence, f"{alias}_evidence")
     if not run.has_evidence or not any(column.of_evidence for column in wanted):
         return VersionTables(neuron, None), neuron
     if all(column.of_evidence for column in wanted):
         return VersionTables(evidence, evidence), evidence
     version = VersionTables(neuron, evidence)
     return version, neuron.join(evidence, _same_version(version))
+
+
+@cache
+def _alias(table: FromClause, name: str) -> FromClause:
+    """The same object each time: setting up its fifty columns takes longer than most queries."""
+    return table.alias(name)
 
 
 def _same_version(version: VersionTables) -> ColumnElement[bool]:

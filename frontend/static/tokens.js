@@ -1,5 +1,5 @@
 // Values of a token at every site, on hover, focus and tap. One tab stop an example (its focus);
-// the arrow keys go along the tokens.
+// the arrow keys go along the tokens. Where a page leaves the values out, values.js fetches them.
 
 const box = document.createElement("div");
 box.className = "token-values";
@@ -44,6 +44,11 @@ function fill(line, index) {
     }
     table.append(row);
   }
+  if (line.dataset.said) {
+    const row = document.createElement("tr");
+    row.append(cell("td", line.dataset.said));
+    table.append(row);
+  }
   const name = document.createElement("span");
   name.className = "token";
   name.append(...[...token.childNodes].map((node) => node.cloneNode(true)));
@@ -59,7 +64,15 @@ function show(token) {
   fill(line, [...line.children].indexOf(token));
   if (!box.matches(":popover-open")) box.showPopover();
   place(token);
+  line.dispatchEvent(new CustomEvent("values-wanted", { bubbles: true }));
 }
+
+document.addEventListener("values-here", () => {
+  if (!shown) return;
+  const line = shown.parentElement;
+  fill(line, [...line.children].indexOf(shown));
+  place(shown);
+});
 
 function place(token) {
   box.classList.add("placed");

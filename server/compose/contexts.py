@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from server.compose.values import decimals
 from server.pages.invisible import ContextBandView, ContextView
+from server.pages.lazy import ValueRows
 from server.token_text import token_string
 from store.evidence import ShownContext
 from store.records import BANDS
@@ -37,7 +37,7 @@ def context_view(band: str, rank: int, shown: ShownContext, vocabulary: list[byt
         value=context.value,
         tokens=tuple(token_string(piece) for piece in pieces),
         focus=shown.focus,
-        values=decimals({"post": context.values})["post"],
+        values=ValueRows({"post": context.values})["post"],
         pieces=pieces,
     )
 

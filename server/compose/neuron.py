@@ -20,7 +20,6 @@ from server.pages.neuron import (
 )
 from server.site import Site
 from store import evidence, examples, neurons
-from store import runs as run_store
 from store.records import SIDES, NeuronRecord, RunRecord, Side
 
 
@@ -36,6 +35,10 @@ class View:
     def without_sense(self) -> View:
         """The same of all senses: they are one version's own, so other neurons' links lack them."""
         return replace(self, sense=None)
+
+    def of_values(self) -> View:
+        """The state on which the values of the page's examples depend."""
+        return replace(self, site=None, sense=None)
 
     def senses(self) -> dict[str, int]:
         """The sense asked for by side: `left:1,right:0` → {"left": 1, "right": 0}."""
@@ -109,9 +112,7 @@ def neuron_page(
         n_layers=model.n_layers,
         n_neurons=model.d_mlp,
         pinned=pinned,
-        cka=next(
-            (row.cka for row in run_store.layers(site.engine, run.id) if row.layer == layer), None
-        ),
+        cka=site.layer_cka(run).get(layer),
         evidence=stage_view(run, stage),
         hidden_comparison=hidden_comparison(
             versions.left.evidence if versions.left else None,
@@ -120,6 +121,7 @@ def neuron_page(
         links=_links(run, layer, neuron, view, pinned),
         sharing=sharing_view(run, urls.neuron_name(layer, neuron), permalink, base),
         json_href=urls.json_twin(view.address(run, layer, neuron, pinned)),
+        values_href=urls.beneath(view.of_values().address(run, layer, neuron, True), "values.json"),
     )
 
 

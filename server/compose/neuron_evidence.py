@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from server import urls
-from server.compose.values import decimals, finite
+from server.compose.values import finite
 from server.pages.evidence import (
     CarriedCandidateView,
     CounterexampleView,
@@ -22,6 +22,7 @@ from server.pages.evidence import (
     PolysemanticityView,
     SubstitutionSearchView,
 )
+from server.pages.lazy import Singles, TokenTexts, ValueRows
 from server.pages.neuron import ExampleView, SenseView
 from server.token_text import token_string
 from store.distributions import HiddenShares
@@ -154,7 +155,7 @@ def _hidden(
         estimated_share=finite(hidden.estimated_share),
         estimated_effect=finite(hidden.estimated_effect),
         curve=HiddenCurveView(CURVE_QUANTILES, tuple(finite(share) for share in hidden.curve)),
-        mass=tuple(float(str(share)) for share in hidden.mass),  # the shortest decimals
+        mass=Singles(hidden.mass),
         lowest_top_quantile=quantile,
         lowest_top_share=below,
         layer_median=median(exact) if exact else None,
@@ -256,9 +257,9 @@ def _counterexample(shown: ShownCounterexample, vocabulary: list[bytes]) -> Coun
         window=record.window,
         position=record.position,
         activation=record.activation,
-        tokens=tuple(token_string(piece) for piece in pieces),
+        tokens=TokenTexts(pieces),
         focus=shown.focus,
-        values=decimals(record.values),
+        values=ValueRows(record.values),
         distance=finite(record.distance),
         rule=record.rule,
         changed=shown.changed,

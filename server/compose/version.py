@@ -8,8 +8,9 @@ from functools import lru_cache
 from server import urls
 from server.band_titles import band_title
 from server.compose.neuron_evidence import evidence_view, sense_views
-from server.compose.values import decimals, finite
+from server.compose.values import finite
 from server.pages.evidence import SiteName
+from server.pages.lazy import TokenTexts, ValueRows
 from server.pages.neuron import (
     BandEdges,
     BandView,
@@ -169,6 +170,9 @@ def site_view(statistics: SiteStatistics) -> SiteView:
 def band_views(record: NeuronRecord, examples: Sequence[ExampleView]) -> tuple[BandView, ...]:
     """Bands in the order in which they are shown; one without examples says so by having none."""
     bounds = record.band_edges
+    places: dict[str, list[int]] = {}
+    for n, example in enumerate(examples):
+        places.setdefault(example.band, []).append(n)
     views = []
     for key in BANDS:
         if key == "lifted" and "mid" not in record.sites:
@@ -181,7 +185,7 @@ def band_views(record: NeuronRecord, examples: Sequence[ExampleView]) -> tuple[B
                 definition=definition,
                 low=None if bounds is None or low is None else finite(bounds[low]),
                 high=None if bounds is None or high is None else finite(bounds[high]),
-                examples=tuple(n for n, example in enumerate(examples) if example.band == key),
+                examples=tuple(places.get(key, ())),
             )
         )
     return tuple(views)
@@ -200,9 +204,9 @@ def example_view(shown: ShownExample, vocabulary: list[bytes], opposite: int | N
         window=example.window,
         position=example.position,
         activation=example.activation,
-        tokens=tuple(map(token_string, pieces)),
+        tokens=TokenTexts(pieces),
         focus=shown.focus,
-        values=decimals(example.values),
+        values=ValueRows(example.values),
         other=other_view(example.layer, shown, opposite),
         pieces=pieces,
     )
@@ -219,13 +223,13 @@ def other_view(layer: int, shown: ShownExample, opposite: int | None) -> OtherVi
         return None
     chosen: OtherValues = next((other for other in kept if other.neuron == opposite), kept[0])
     display_site: SiteName = "mid" if "mid" in chosen.values else "post"
-    values = decimals(chosen.values)
+    values = ValueRows(chosen.values)
     return OtherView(
         neuron=chosen.neuron,
         name=urls.neuron_name(layer, chosen.neuron),
         shown=chosen.neuron == opposite,
         display_site=display_site,
-        activation=values[display_site][shown.focus] if display_site in values else None,
+        activation=values.at(display_site, shown.focus) if display_site in values else None,
         quantile=finite(chosen.quantile),
         values=values,
     )

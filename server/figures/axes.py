@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -67,12 +68,12 @@ class ActivationAxis:
         share = (self.place(activation) - self.left) / (self.right - self.left)
         return 100 * min(max(share, 0.0), 1.0)
 
-    @property
+    @cached_property
     def left(self) -> float:
         """Left end in cells from zero."""
         return self._lower_edge(self.first)
 
-    @property
+    @cached_property
     def right(self) -> float:
         """Right end in cells from zero."""
         return -self._lower_edge(-self.last)
@@ -83,27 +84,23 @@ class ActivationAxis:
 
     def edges(self) -> list[float]:
         """The edges of the shown cells, in cells from `left`; [last − first + 2]."""
-        edges = [self._lower_edge(cell) for cell in range(self.first, self.last + 1)]
-        return [edge - self.left for edge in [*edges, self.right]]
+        # The middle cell alone is two wide: its lower edge is at -1, its upper one at 1.
+        inner = [*range(self.first - 1, 0), *range(1, self.last + 1)]
+        return [edge - self.left for edge in [*inner, self.right]]
 
     def rebin(self, counts: Sequence[int] | Counts) -> Counts:
         """Counts of the shown cells from the 387 bins; [last − first + 1] int64, sum conserved.
 
         Counts outside first … last go to the nearest shown cell.
         """
-        array = np.asarray(counts, dtype=np.int64)
-        cells = np.clip(_cell_of_bin(self.power), self.first, self.last) - self.first
         found = np.zeros(self.last - self.first + 1, dtype=np.int64)
-        np.add.at(found, cells, array)
+        np.add.at(found, _shown_cells(self), np.asarray(counts, dtype=np.int64))
         return found
 
-    def rebin_mass(self, mass: Sequence[float]) -> npt.NDArray[np.float64]:
+    def rebin_mass(self, mass: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """As `rebin`, of what is no count: [last − first + 1] float64, sum conserved."""
-        cells = np.clip(_cell_of_bin(self.power), self.first, self.last) - self.first
-        weights = np.asarray(mass, dtype=np.float64)
-        found = np.zeros(self.last - self.first + 1, dtype=np.float64)
-        np.add.at(found, cells, weights)
-        return found
+        found = np.bincount(_shown_cells(self), mass, self.last - self.first + 1)
+        return found.astype(np.float64, copy=False)
 
     def ticks(self) -> list[float]:
         """Round activations inside the axis: 0 and ± powers of ten, at least a label apart."""
@@ -121,6 +118,13 @@ class ActivationAxis:
         return sorted(value for value in found if self.left <= self.place(value) <= self.right)
 
 
+@lru_cache(maxsize=256)
+def _shown_cells(axis: ActivationAxis) -> npt.NDArray[np.int64]:
+    """The place among an axis's shown cells of each of the 387 bins."""
+    return np.clip(_cell_of_bin(axis.power), axis.first, axis.last) - axis.first
+
+
+@lru_cache(maxsize=64)
 def _cell_of_bin(power: int) -> npt.NDArray[np.int64]:
     """The cell of each of the 387 bins for a linear part that ends at 2^power."""
     magnitude = np.abs(np.arange(N_BINS) - MIDDLE)
@@ -174,11 +178,29 @@ class CountAxis:
         top = max(math.log10(max(self.largest, 10)) * 1.06, 1.0)
         return (math.log10(count) - self.FLOOR) / (top - self.FLOOR)
 
+    def heights(self, counts: Counts) -> npt.NDArray[np.float64]:
+        """`height` of each count."""
+        top = max(math.log10(max(self.largest, 10)) * 1.06, 1.0)
+        found = (np.log10(np.maximum(counts, 1)) - self.FLOOR) / (top - self.FLOOR)
+        return np.where(counts > 0, found, 0.0)
+
     def ticks(self) -> list[int]:
         """Powers of ten up to the largest count; every second or third one where there are many."""
         highest = max(math.floor(math.log10(max(self.largest, 1))), 0)
         step = 1 if highest <= 3 else 2 if highest <= 6 else 3
         return [10**exponent for exponent in range(0, highest + 1, step)]
+
+
+def step_path(edges: Sequence[float], heights: npt.NDArray[np.float64]) -> str:
+    """A closed path of steps over cells between `edges`, to a tenth: `heights` are measured from
+    the top, 100 is the floor. Runs of equal height are joined."""
+    tenths = np.rint(10 * heights).astype(np.int64)
+    changed = np.flatnonzero(np.diff(tenths, prepend=1000)).tolist()
+    parts = [
+        f"H{edges[n]:g}V{tenth / 10:g}"
+        for n, tenth in zip(changed, tenths[changed].tolist(), strict=True)
+    ]
+    return f"M0 100{''.join(parts)}H{edges[-1]:g}V100Z"
 
 
 def short_count(count: int) -> str:

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+import numpy.typing as npt
 from markupsafe import Markup, escape
 
-from server.figures.axes import ActivationAxis, short_number
+from server.figures.axes import ActivationAxis, short_number, step_path
 from server.figures.histogram import TOP_WORDS
 from server.number_text import share as share_text
 
@@ -24,16 +26,17 @@ PLOT_HEIGHT = 56
 HEIGHT = 92
 
 
-def shares_of(mass: Sequence[float]) -> list[float]:
-    """The mass as shares of its sum; [] where there is none."""
-    total = float(sum(mass))
-    return [value / total for value in mass] if total > 0 else []
+def shares_of(mass: Sequence[float]) -> npt.NDArray[np.float64]:
+    """The mass as shares of its sum; empty where there is none."""
+    found = np.asarray(mass, dtype=np.float64)
+    total = float(found.sum())
+    return found / total if total > 0 else found[:0]
 
 
 def tallest_cell(axis: ActivationAxis, masses: Iterable[Sequence[float]]) -> float:
     """The largest share of effect in one cell of the axis, over versions: their common height."""
     shares = (shares_of(mass) for mass in masses)
-    return max((float(axis.rebin_mass(one).max()) for one in shares if one), default=1.0)
+    return max((float(axis.rebin_mass(one).max()) for one in shares if one.size), default=1.0)
 
 
 def effect_histogram(
@@ -52,7 +55,7 @@ def effect_histogram(
     shares = shares_of(mass)
     floor = PLOT_TOP + PLOT_HEIGHT
     said = "No effect to divide."
-    if shares and share_below is not None:
+    if shares.size and share_below is not None:
         said = f"{share_text(share_below)} of the effect lies below the quantile 99.9 %."
     parts = [
         f'<svg class="figure effect-histogram {escape(side)}" role="img" width="100%" '
@@ -70,7 +73,7 @@ def effect_histogram(
             f"{short_number(value)}</text>"
         )
     parts.append("</g>")
-    if shares:
+    if shares.size:
         parts.append(
             f'<svg y="{PLOT_TOP}" width="100%" height="{PLOT_HEIGHT}" '
             f'viewBox="0 0 {axis.right - axis.left:g} 100" preserveAspectRatio="none">'
@@ -115,14 +118,7 @@ def _divide(
     return parts
 
 
-def _steps(axis: ActivationAxis, shares: Sequence[float], highest: float) -> str:
+def _steps(axis: ActivationAxis, shares: npt.NDArray[np.float64], highest: float) -> str:
     """A closed path of steps, in cells across and percent down."""
-    edges = axis.edges()
-    path, previous = ["M0 100"], 100.0
-    for n, share in enumerate(axis.rebin_mass(shares).tolist()):
-        y = round(100 - 100 * min(share / highest, 1.0), 1)
-        if y != previous:
-            path.append(f"H{edges[n]:g}V{y:g}")
-            previous = y
-    path.append(f"H{edges[-1]:g}V100Z")
-    return "".join(path)
+    heights = np.minimum(axis.rebin_mass(shares) / highest, 1.0)
+    return step_path(axis.edges(), 100 - 100 * heights)

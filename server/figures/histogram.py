@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from server.figures.axes import (
@@ -19,6 +20,7 @@ from server.figures.axes import (
     activation_axis,
     short_count,
     short_number,
+    step_path,
 )
 
 PLOT_TOP = 44
@@ -112,7 +114,7 @@ def _title(name: str, curves: Sequence[Curve]) -> str:
 def _description(
     display: Curve, markers: Sequence[Marker], lowest_top: float | None, n_top: int
 ) -> str:
-    n = sum(int(count) for count in display.counts)
+    n = int(np.asarray(display.counts, dtype=np.int64).sum())
     said = [f"{n:,} tokens at {display.site} ({display.hook_point})."]
     if markers:
         edges = ", ".join(f"{marker.name} {marker.activation:.3g}" for marker in markers)
@@ -158,8 +160,9 @@ def _count_names(counts_axis: CountAxis) -> list[str]:
 
 def highest_percent(axis: ActivationAxis, counts: Sequence[int] | Counts) -> float:
     """The right edge of the last cell that holds a token, in percent of the axis."""
-    occupied = [n for n, count in enumerate(axis.rebin(counts).tolist()) if count]
-    return 100 * axis.edges()[(occupied[-1] if occupied else -2) + 1] / (axis.right - axis.left)
+    occupied = np.flatnonzero(axis.rebin(counts))
+    last = int(occupied[-1]) if occupied.size else -2
+    return 100 * axis.edges()[last + 1] / (axis.right - axis.left)
 
 
 def _bracket(axis: ActivationAxis, lowest_top: float, end: float, n_top: int) -> list[str]:
@@ -185,16 +188,8 @@ def _width(text: str) -> float:
 
 def _steps(axis: ActivationAxis, counts_axis: CountAxis, counts: Sequence[int] | Counts) -> str:
     """A closed path of steps in cells across and percent down; runs of equal height are joined."""
-    edges = axis.edges()
-    path = ["M0 100"]
-    previous = 100.0
-    for n, count in enumerate(axis.rebin(counts).tolist()):
-        y = round(100 - 100 * counts_axis.height(count), 1)
-        if y != previous:
-            path.append(f"H{edges[n]:g}V{y:g}")
-            previous = y
-    path.append(f"H{edges[-1]:g}V100Z")
-    return "".join(path)
+    heights = counts_axis.heights(axis.rebin(counts))
+    return step_path(axis.edges(), 100 - 100 * heights)
 
 
 def _markers(

@@ -6,9 +6,11 @@ Both axes are symmetric-log, for the bins are: each is drawn of one size. A cell
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from server.figures.axes import short_count, short_number
@@ -44,7 +46,7 @@ class BinAxis:
         if value >= edges[self.last]:
             place = float(self.last)
         elif value > edges[self.first]:
-            below = max(n for n in range(self.first, self.last) if edges[n] <= value)
+            below = bisect_right(edges, value, self.first, self.last) - 1
             place = below + (value - edges[below]) / (edges[below + 1] - edges[below])
         return (place - self.first) / (self.last - self.first)
 
@@ -144,14 +146,19 @@ def _y(axis: BinAxis, value: float) -> float:
 
 def _cells(across: BinAxis, down: BinAxis, counts: Sequence[Sequence[int]]) -> list[str]:
     """One path for each class of colour; rows of `counts` run across the figure."""
+    shown = np.array(counts, dtype=np.int64)[across.first : across.last, down.first : down.last]
+    powers = 10 ** np.arange(CLASSES)
+    levels = np.searchsorted(powers, shown, side="right")
+    # A run of one class up a column is one rectangle: from its lowest cell to its highest.
+    starts = np.flatnonzero(np.diff(levels, axis=1, prepend=-1))
+    ends = [*starts[1:].tolist(), levels.size]
+    height = down.last - down.first
     paths: dict[int, list[str]] = {}
-    for i in range(across.first, across.last):
-        for j in range(down.first, down.last):
-            level = colour_class(counts[i][j])
-            if level:
-                paths.setdefault(level, []).append(
-                    f"M{i - across.first} {down.last - 1 - j}h1v1h-1z"
-                )
+    for start, end, level in zip(starts.tolist(), ends, levels.flat[starts].tolist(), strict=True):
+        if level:
+            i, j = divmod(start, height)
+            n = end - start
+            paths.setdefault(level, []).append(f"M{i} {height - j - n}h1v{n}h-1z")
     return [f'<path class="d{level}" d="{"".join(paths[level])}"/>' for level in sorted(paths)]
 
 

@@ -12,9 +12,11 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from server.pages.fields import HTML_ONLY
+from server.pages.lazy import Numbers, SiteName, Texts, Values
+
+__all__ = ["SideName", "SiteName"]
 
 SideName = Literal["left", "right"]
-SiteName = Literal["pre", "mid", "post"]
 Method = Literal["exact", "estimate"]
 
 
@@ -62,7 +64,7 @@ class HiddenView:
     estimated_share: float | None
     estimated_effect: float | None
     curve: HiddenCurveView
-    mass: tuple[float, ...]
+    mass: Numbers
     lowest_top_quantile: float | None
     lowest_top_share: float | None
     layer_median: float | None
@@ -131,9 +133,9 @@ class CounterexampleView:
     window: int
     position: int
     activation: float
-    tokens: tuple[str, ...]
+    tokens: Texts
     focus: int
-    values: dict[SiteName, tuple[float, ...]]
+    values: Values
     distance: float | None
     rule: str
     changed: int | None

@@ -17,6 +17,7 @@ from server.pages.evidence import (
     SiteName,
 )
 from server.pages.fields import HTML_ONLY, Link
+from server.pages.lazy import Texts, Values
 from server.pages.sharing import SharingView
 
 
@@ -46,7 +47,7 @@ class SiteView:
     histogram: HistogramView
 
 
-@dataclass(frozen=True)
+@dataclass  # a page has a hundred: frozen ones take three times as long to make
 class OtherView:
     """The other version on the same snippet.
 
@@ -60,10 +61,10 @@ class OtherView:
     display_site: SiteName
     activation: float | None
     quantile: float | None
-    values: dict[SiteName, tuple[float, ...]]
+    values: Values
 
 
-@dataclass(frozen=True)
+@dataclass  # as above
 class ExampleView:
     """A token at which a version is shown, within its snippet.
 
@@ -79,9 +80,9 @@ class ExampleView:
     window: int
     position: int
     activation: float
-    tokens: tuple[str, ...]
+    tokens: Texts
     focus: int
-    values: dict[SiteName, tuple[float, ...]]
+    values: Values
     other: OtherView | None
     pieces: Annotated[tuple[bytes, ...], HTML_ONLY] = ()
 
@@ -230,6 +231,11 @@ class Versions:
     left: VersionView | None
     right: VersionView | None
 
+    def by_side(self) -> dict[str, VersionView]:
+        """Those that there are, by their side."""
+        both = {"left": self.left, "right": self.right}
+        return {side: version for side, version in both.items() if version is not None}
+
 
 @dataclass(frozen=True)
 class NeuronLinks:
@@ -282,3 +288,4 @@ class NeuronPage:
     links: NeuronLinks
     sharing: SharingView
     json_href: str
+    values_href: Annotated[str, HTML_ONLY] = ""

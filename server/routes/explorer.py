@@ -25,6 +25,7 @@ from server.routes.parameters import (
     plot_parameters,
 )
 from server.site import Site
+from store.engine import one_snapshot
 
 _SCATTER = TypeAdapter(ScatterPage)
 
@@ -98,9 +99,10 @@ def explorer(request: Request, site: TheSite, pair: Pair, run: RunName = None) -
 
 def make(request: Request, site: Site, pair: str, run: str | None) -> ExplorerPage:
     """The page object of this address."""
-    shown = shown_run(site, pair, run)
-    pinned = respond.is_pinned(request, shown)
-    page = explorer_page(site, shown, read_selection(request, site), pinned)
+    with one_snapshot(site.engine):
+        shown = shown_run(site, pair, run)
+        pinned = respond.is_pinned(request, shown)
+        page = explorer_page(site, shown, read_selection(request, site), pinned)
     return without_labels(request, page)
 
 

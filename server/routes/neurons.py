@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter
 from server import respond
 from server.compose.neuron import View, neuron_page
 from server.compose.selection import check_neuron, shown_run
+from server.example_drawing import example_values
 from server.kept_pages import Made, answer
 from server.pages.evidence import SideName, SiteName
 from server.pages.neuron import NeuronPage
@@ -27,6 +29,7 @@ from server.routes.parameters import (
 )
 from server.site import Site
 from store import searches
+from store.engine import one_snapshot
 
 _JSON = TypeAdapter(NeuronPage)
 
@@ -101,6 +104,29 @@ def neuron_html(
     return _kept(request, site, pair, (layer, neuron), view, run, made, "text/html")
 
 
+@router.get("/{pair}/{layer:int}/{neuron:int}/values.json", include_in_schema=False)
+def neuron_values(
+    request: Request,
+    site: TheSite,
+    pair: Pair,
+    layer: Layer,
+    neuron: Neuron,
+    pairing: Pairing = "index",
+    anchor: Anchor = "left",
+    shown_site: Annotated[ShownSite, Query(alias="site")] = None,
+    shown_sense: ShownSense = None,
+    run: RunName = None,
+) -> Response:
+    """What the popovers of the page's tokens read, asked for by the page once it is needed: values
+    in steps, for people. The page's JSON has the values themselves."""
+    view = View(pairing, anchor, shown_site, shown_sense)
+
+    def made(page: NeuronPage) -> bytes:
+        return json.dumps(example_values(page.versions.by_side()), separators=(",", ":")).encode()
+
+    return _kept(request, site, pair, (layer, neuron), view, run, made, "application/json")
+
+
 def _kept(
     request: Request,
     site: Site,
@@ -113,15 +139,16 @@ def _kept(
 ) -> Response:
     """The page from memory, or made: a search for substitutions that was published since, which
     may be of this neuron, has it made anew."""
-    shown = shown_run(site, pair, run)
-    check_neuron(shown, *place)
-    pinned, base = respond.is_pinned(request, shown), base_address(request)
+    with one_snapshot(site.engine):
+        shown = shown_run(site, pair, run)
+        check_neuron(shown, *place)
+        pinned, base = respond.is_pinned(request, shown), base_address(request)
 
-    def make() -> Made:
-        page = neuron_page(site, shown, *place, view, pinned, base)
-        return Made(body(page), media_type, (base, *later_states(page)))
+        def make() -> Made:
+            page = neuron_page(site, shown, *place, view, pinned, base)
+            return Made(body(page), media_type, (base, *later_states(page)))
 
-    return answer(request, shown, (base, searches.count(site.engine, shown.id)), make)
+        return answer(request, shown, (base, searches.count(site.engine, shown.id)), make)
 
 
 def make(

@@ -51,7 +51,7 @@ def download(
     view = View(pairing, anchor, shown_site, shown_sense)
     page, headers = neurons.make(request, site, pair, layer, neuron, view, run)
     of_run = shown_run(site, pair, page.run)
-    html = respond.drawn_for_all(request, "neuron.html", page)
+    html = respond.drawn_for_all(request, "neuron.html", page, popovers=True)
     style = inlined_styles(html, ["download.css"])
     script = f"\n{inlined_script(SCRIPT)}"
     name = download_name(page.pair, page.name, page.run, page.pairing, page.anchor)

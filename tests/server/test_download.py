@@ -132,9 +132,31 @@ def test_the_state_of_the_page_is_kept(served: Served) -> None:
     page = served.client.get(f"/tiny-pair/0/2{query}").text
     answer = served.client.get(f"/tiny-pair/0/2/download.html{query}")
     assert "-match-right-" in answer.headers["content-disposition"]
-    for pattern in (r'<p class="tokens"[^>]*>.*?</p>', r'<svg class="figure histogram.*?</svg>'):
+    for pattern in (
+        r'<p class="tokens" data-focus="(\d+)"[^>]*>(.*?)</p>',
+        r'<svg class="figure histogram.*?</svg>',
+    ):
         assert re.findall(pattern, page, re.S) == re.findall(pattern, answer.text, re.S) != []
     assert "best match of the right version, site pre" in unescape(answer.text)
+
+
+def test_the_file_has_the_values_that_the_page_asks_for(served: Served) -> None:
+    page = served.client.get("/tiny-pair/0/2?pairing=match").text
+    address = unescape(re.findall(r'data-values="([^"]+)"', page)[0])
+    assert f"run={served.newest.id}" in address, "of the run that the page shows, whatever comes"
+    values = served.client.get(address).json()
+    file = served.client.get("/tiny-pair/0/2/download.html?pairing=match").text
+    assert "data-values" not in file
+    lines = re.findall(
+        r'<li class="example" id="([\w-]+)">.*?<p class="tokens"([^>]*)>', file, re.S
+    )
+    read = {
+        name: dict(re.findall(r' data-((?:other-)?(?:pre|mid|post))="([^"]*)"', attributes))
+        for name, attributes in lines
+    }
+    assert len(values) > 20
+    assert {name: read[name] for name in values} == values
+    assert any("other-post" in rows for rows in values.values())
 
 
 def test_a_run_without_evidence_and_a_single_side_say_so(served: Served) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from server.compose.neuron import View, neuron_page
 from server.compose.neuron_evidence import hidden_comparison, layer_quantile
 from server.neuron_words import compared, hidden_method, responds, unshown
 from server.pages.evidence import HiddenView
+from server.pages.lazy import ValueRows
 from server.pages.neuron import NeuronPage, Versions, VersionView
 from store.histogram_edges import N_BINS, bin_index
 from tests.server.conftest import Served
@@ -259,10 +261,9 @@ def test_what_the_layer_norm_lifts_is_said_where_it_matters(page: NeuronPage) ->
 
     def lifted_to(post: float) -> str:
         examples = tuple(
-            replace(one, values=one.values | {"post": (post,) * len(one.tokens)})
-            if one.band == "lifted"
-            else replace(one, values=one.values | {"post": (2.0,) * len(one.tokens)})
+            replace(one, values=ValueRows({**one.values.halves, "post": np.full_like(row, height)}))
             for one in version.examples
+            for row, height in [(one.values.halves["post"], post if one.band == "lifted" else 2.0)]
         )
         return texts(replace(version, examples=examples, sites=sites))
 

@@ -34,6 +34,7 @@ def snippets(number: int) -> list[Snippet]:
                 other=other,
                 other_site=None if other is None else "post",
                 other_scale=0.0 if n % 11 == 0 else 1.5,
+                changed=None if n % 6 else n % 5,
             )
         )
     return made
@@ -50,6 +51,7 @@ def test_together_is_as_alone() -> None:
             masked=one.masked,
             other=None if one.other is None else one.other["post"],
             other_scale=one.other_scale,
+            changed=one.changed,
         )
         assert attributes == value_attributes(one.own, one.other)
 

@@ -1,0 +1,135 @@
+"""Long rows of a page object that are numbers and strings only for who asks: JSON does.
+
+    rows = ValueRows({"pre": halves, "post": halves})
+    rows["post"]                → (0.1, -2.5, …), the shortest decimals of half precision
+    rows.at("post", 3)          → one of them       rows.halves["post"] → the array as it is stored
+
+A neuron page shows a hundred snippets with five rows of values each, of which its HTML reads one in
+seventy: as tuples of floats, made for nothing, they took a third of the page's time. The JSON of
+these types is that of the tuples which they stand for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Annotated, Any, Literal, overload
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import InstanceOf, PlainSerializer
+
+from server.token_text import token_string
+from store.records import SITES, FloatArray, HalfArray, Site
+
+SiteName = Literal["pre", "mid", "post"]
+
+
+@lru_cache(maxsize=1)
+def half_decimals() -> npt.NDArray[np.float64]:
+    """For each of the 65,536 half-precision numbers the shortest decimal that reads back as it.
+
+    JSON knows no infinity: the two stand at the largest finite value, and the codes that are no
+    number, which no run holds, at 0.
+    """
+    numbers = np.arange(65536, dtype=np.uint16).view(np.float16)
+    limited = np.nan_to_num(numbers, nan=0.0)
+    return np.array([float(str(number)) for number in limited])
+
+
+@lru_cache(maxsize=1)
+def _decimal_list() -> list[float]:
+    found: list[float] = half_decimals().tolist()
+    return found
+
+
+def codes(halves: HalfArray) -> npt.NDArray[np.uint16]:
+    """The bits of half-precision values, places in `half_decimals`."""
+    return np.ascontiguousarray(halves, np.float16).view(np.uint16)
+
+
+class ValueRows(Mapping[SiteName, tuple[float, ...]]):
+    """Values by site in the order pre, mid, post; a row is made when it is asked for."""
+
+    __slots__ = ("halves",)
+
+    def __init__(self, halves: Mapping[Site, HalfArray]) -> None:
+        self.halves = halves
+
+    def __getitem__(self, site: str) -> tuple[float, ...]:
+        return tuple(half_decimals()[codes(self.halves[site])].tolist())  # type: ignore[index]
+
+    def __iter__(self) -> Iterator[SiteName]:
+        return (site for site in SITES if site in self.halves)
+
+    def __len__(self) -> int:
+        return len(self.halves)
+
+    def __contains__(self, site: object) -> bool:
+        return site in self.halves
+
+    def at(self, site: Site, place: int) -> float:
+        """One value of a row."""
+        return _decimal_list()[int(self.halves[site].view(np.uint16)[place])]
+
+    def all_at(self, place: int) -> list[tuple[Site, float]]:
+        """(site, value) of every row."""
+        return [(site, self.at(site, place)) for site in SITES if site in self.halves]
+
+
+class TokenTexts(Sequence[str]):
+    """The display strings of tokens given as bytes; each is made when it is asked for."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self.pieces = pieces
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
+        if isinstance(place, slice):
+            return tuple(map(token_string, self.pieces[place]))
+        return token_string(self.pieces[place])
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+
+class Singles(Sequence[float]):
+    """Single-precision numbers; those that are asked for come as their shortest decimals."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: FloatArray) -> None:
+        self.array = array
+
+    @overload
+    def __getitem__(self, place: int) -> float: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[float, ...]: ...
+    def __getitem__(self, place: int | slice) -> float | tuple[float, ...]:
+        if isinstance(place, slice):
+            return tuple(float(str(number)) for number in self.array[place])
+        return float(str(self.array[place]))
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> npt.NDArray[Any]:
+        return self.array.astype(dtype or self.array.dtype, copy=bool(copy))
+
+
+def _all(row: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(row[:])
+
+
+#: As fields of page objects: what they are in Python, and what they are in JSON.
+Values = Annotated[
+    InstanceOf[ValueRows],
+    PlainSerializer(dict, return_type=dict[SiteName, tuple[float, ...]]),
+]
+Texts = Annotated[InstanceOf[TokenTexts], PlainSerializer(_all, return_type=tuple[str, ...])]
+Numbers = Annotated[InstanceOf[Singles], PlainSerializer(_all, return_type=tuple[float, ...])]
