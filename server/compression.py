@@ -17,9 +17,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 try:
-    import isal.isal_zlib as fast
+    from isal import isal_zlib
 except ImportError:  # a machine that has no build of it
-    fast = None  # type: ignore[assignment]
+    isal_zlib = None  # type: ignore[assignment]
+
+_FAST: Any = isal_zlib
 
 _GZIP = 16 + zlib.MAX_WBITS
 #: Further levels take several times the time for a hundredth.
@@ -42,9 +44,9 @@ def accepted(headers: Headers) -> bool:
 
 
 def _compressor() -> Any:
-    if fast:
-        return fast.compressobj(_LEVEL, fast.DEFLATED, _GZIP)
-    return zlib.compressobj(_ZLIB_LEVEL, zlib.DEFLATED, _GZIP)  # type: ignore[unreachable]
+    if _FAST is not None:
+        return _FAST.compressobj(_LEVEL, _FAST.DEFLATED, _GZIP)
+    return zlib.compressobj(_ZLIB_LEVEL, zlib.DEFLATED, _GZIP)
 
 
 class Compression:

@@ -75,7 +75,8 @@ def page(
 
 def json_answer(kind: type, page_object: object, headers: Mapping[str, str]) -> Response:
     """The page object as JSON of its declared type, for answers that set cookies, too."""
-    body = TypeAdapter(kind).dump_json(page_object)
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+    body = adapter.dump_json(page_object)
     return Response(body, media_type="application/json", headers=dict(headers))
 
 

@@ -14,7 +14,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import add
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 from server.pages.lazy import ValueRows, codes, half_decimals
 from server.token_text import BOS, LEVELS, OPENINGS, closed_markup, snippet_markup, with_class
+from store.records import Site
 
 #: Steps are small numbers: their text is looked up.
 _LARGEST = 1000
@@ -111,7 +112,7 @@ def _spans(snippets: Sequence[Snippet]) -> list[str]:
     texts = list(map(closed_markup, itertools.chain.from_iterable(one.tokens for one in snippets)))
     if None in texts:  # a character that is split between tokens
         texts = _joined(snippets, texts)
-    return list(map(add, map(_BOTH.__getitem__, both.tolist()), texts))  # type: ignore[arg-type]
+    return list(map(add, map(_BOTH.__getitem__, both.tolist()), texts))
 
 
 #: Openings by own level and other level, as one list.
@@ -131,7 +132,10 @@ def _joined(snippets: Sequence[Snippet], texts: list[str | None]) -> list[str | 
 
 def _flat(rows: Sequence[tuple[Rows, str]]) -> tuple[Values, Lengths]:
     """All values of the rows one after another, and the rows' lengths."""
-    arrays = [one.halves[site] if isinstance(one, ValueRows) else one[site] for one, site in rows]
+    arrays = [
+        one.halves[site] if isinstance(one, ValueRows) else one[cast(Site, site)]
+        for one, site in rows
+    ]
     lengths = np.fromiter(map(len, arrays), np.int64, len(arrays))
     if arrays and all(isinstance(one, ValueRows) for one, _ in rows):
         return half_decimals()[codes(np.concatenate(arrays))], lengths

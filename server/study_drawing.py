@@ -107,7 +107,8 @@ def draw_results(page: StudyResultsPage) -> ResultsDrawing:
     other_falls = {(fall.side, fall.first, fall.then): fall for fall in excluded.falls}
     other_versions = {one.condition: one for one in excluded.versions}
     titles = [one.title for one in page.conditions]
-    quarters = [one.seconds.q75 for one in page.times] + [one.seconds.q75 for one in page.raters]
+    quarters = [one.seconds.q75 for one in page.times]
+    quarters += [one.seconds.q75 for one in page.raters]
     seconds = scale_over(quarters, around=(0.0,))
     return ResultsDrawing(
         shares=shares_by_condition(

@@ -51,7 +51,8 @@ def take(
             )
     if taken <= most:
         return 0
-    return max(1, math.ceil((ends_at - moment).total_seconds()))
+    left: float = (ends_at - moment).total_seconds()
+    return max(1, math.ceil(left))
 
 
 def give_back(engine: Engine, kind: str, subject: str) -> None:

@@ -203,7 +203,11 @@ def _read_version(directory: Path, settings: dict[str, Any], side: str) -> Versi
     _check_config(where, config)
     origin = entry.get("origin", {})
     return Version(
-        side, entry["name"], config, weights, dict(origin) if isinstance(origin, dict) else {}
+        side,
+        entry["name"],
+        config,
+        weights,
+        origin=dict(origin) if isinstance(origin, dict) else {},
     )
 
 

@@ -40,7 +40,8 @@ class Actor:
         import ray
 
         needs = {"num_gpus": 1} if setup[1].startswith("cuda") else {"num_cpus": 1}
-        self._remote = ray.remote(**needs, max_restarts=0)(Worker).remote(*setup)
+        make: Any = ray.remote(**needs, max_restarts=0)  # type: ignore[call-overload]
+        self._remote = make(Worker).remote(*setup)
         self.given: deque[tuple[Task, Any]] = deque()  # with the references of their results
         self.unsafe: list[Task] = []  # done, but what they gave is in the actor's memory only
         self.starting: Any = self._remote.ready.remote()

@@ -61,7 +61,7 @@ def cluster(workers: int | None = None) -> dict[str, float]:
                         f"Ray at {address or 'this machine'} cannot be used: {error}",
                         "see that the cluster runs (ray status), or unset RAY_ADDRESS",
                     ) from error
-    found: dict[str, float] = ray.cluster_resources()
+    found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return found
 
 

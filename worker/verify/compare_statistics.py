@@ -153,7 +153,7 @@ def correspondence(stored: Stored, found: Found, n_sample: int) -> list[Check]:
     partners = Check("partners' correlations", f"{_CORRELATION_ALLOWED:g}, {_HALF}")
     tables = {key: products.correlations(n_sample) for key, products in found.products.items()}
     for (side, layer), of_layer in stored.items():
-        other = cast(Side, "right" if side == "left" else "left")
+        other: Side = "right" if side == "left" else "left"
         across = tables.get(((side, layer), other))
         within = tables[(side, layer), side]
         for j, version in enumerate(of_layer):
@@ -193,7 +193,7 @@ def logit_effects(stored: Stored, models: PlainModels, settings: StatisticsSetti
     for (side, layer), of_layer in stored.items():
         model = models[side]
         w_out = mlp(model, layer).fc_out.weight.detach().double().cpu()  # [d_model, n]
-        unembed = cast(torch.Tensor, model.head.weight).detach().double().cpu()  # [V, d_model]
+        unembed = model.head.weight.detach().double().cpu()  # [V, d_model]
         norm = model.ln_out
         if not isinstance(norm, torch.nn.Identity):
             w_out = w_out - w_out.mean(0, keepdim=True)
