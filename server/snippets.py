@@ -133,8 +133,8 @@ def _joined(snippets: Sequence[Snippet], texts: list[str | None]) -> list[str | 
 def _flat(rows: Sequence[tuple[Rows, str]]) -> tuple[Values, Lengths]:
     """All values of the rows one after another, and the rows' lengths."""
     arrays = [
-        one.halves[site] if isinstance(one, ValueRows) else one[cast(Site, site)]
-        for one, site in rows
+        one.halves[site] if isinstance(one, ValueRows) else one[site]
+        for one, site in cast(Sequence[tuple[Rows, Site]], rows)
     ]
     lengths = np.fromiter(map(len, arrays), np.int64, len(arrays))
     if arrays and all(isinstance(one, ValueRows) for one, _ in rows):
