@@ -5,7 +5,7 @@
     run.sqlite3     a Twinscope database: the same tables, at the manifest's schema version
 
 So the file can be checked before anything is read from it, an older one is upgraded by the
-migrations, and whoever unpacks it has a database to serve. See docs/decisions/0015.
+migrations, and whoever unpacks it has a database to serve. See docs/decisions/0012.
 """
 
 from __future__ import annotations
