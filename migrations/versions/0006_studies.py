@@ -204,7 +204,11 @@ def downgrade() -> None:
     postgres = op.get_bind().dialect.name == "postgresql"
     for table, event, _, _ in GUARDS:
         name = f"guard_{table}_{event.lower()}"
-        op.execute(f"DROP TRIGGER {name} ON {table}" if postgres else f"DROP TRIGGER {name}")
+        op.execute(
+            f"DROP TRIGGER IF EXISTS {name} ON {table}"
+            if postgres
+            else f"DROP TRIGGER IF EXISTS {name}"
+        )
         if postgres:
             op.execute(f"DROP FUNCTION {name}()")
     for table in ("study_rating", "study_rater", "study_item", "study"):

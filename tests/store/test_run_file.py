@@ -123,8 +123,9 @@ def test_what_is_carried_is_decided_for_every_table() -> None:
     carried = {table.name for table in run_tables.of_run()}
     apart = {table.name for table in schema.metadata.sorted_tables} - carried
     assert apart == {
-        "annotator", "corpus", "label", "model", "pair", "progress", "run", "stage_load",
-        "token", "vocabulary",
+        "account", "allowance", "annotator", "corpus", "label", "label_claim", "label_skip",
+        "label_withdrawal", "model", "pair", "progress", "run", "session", "site_secret",
+        "stage_load", "study", "study_item", "study_rater", "study_rating", "token", "vocabulary",
     }  # fmt: skip
 
 
@@ -212,6 +213,7 @@ def changed(
     target: Path,
     about: Callable[[dict[str, Any]], None] = lambda _: None,
     statement: str | None = None,
+    alter: Callable[[Path], None] = lambda _: None,
 ) -> Path:
     """The file again with another manifest or another database, checksums made right."""
     with zipfile.ZipFile(source) as archive:
@@ -221,6 +223,7 @@ def changed(
     if statement is not None:
         with closing(sqlite3.connect(database)) as connection:
             connection.executescript(statement)
+    alter(database)
     manifest["sha256"] = hashlib.sha256(database.read_bytes()).hexdigest()
     manifest["bytes"] = database.stat().st_size
     about(manifest)
@@ -296,12 +299,14 @@ def test_an_older_export_is_brought_up_to_date(file: Path, tmp_path: Path) -> No
         del manifest["rows"]["verification"]
         manifest["schema"] = "0003"
 
-    older = changed(
-        file,
-        tmp_path / "older",
-        as_of,
-        "DROP TABLE verification; UPDATE twinscope_version SET version_num = '0003'",
-    )
+    def before_verifications(database: Path) -> None:
+        copy = open_engine(f"sqlite:///{database}", must_be_current=False)
+        schema.downgrade(copy, "0003")
+        with closing(copy.raw_connection()) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE")
+        copy.dispose()
+
+    older = changed(file, tmp_path / "older", as_of, alter=before_verifications)
     with databases.fresh("sqlite") as url:
         engine = open_engine(url)
         assert import_run(engine, older, silent).id in older.read_bytes().decode("latin-1")
