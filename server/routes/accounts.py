@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from server import access, error_responses, respond
-from server.compose.accounts import (
+from server.account_acts import (
     Begun,
     account_page,
     change_password,

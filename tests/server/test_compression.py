@@ -20,7 +20,7 @@ TEXT = "Twinscope, " * 1000
 @pytest.fixture(params=["as installed", "without ISA-L"])
 def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     if request.param == "without ISA-L":
-        monkeypatch.setattr(compression, "fast", None)
+        monkeypatch.setattr(compression, "_FAST", None)
     app = FastAPI()
     app.add_middleware(Compression)
 

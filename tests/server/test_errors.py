@@ -37,7 +37,6 @@ CASES = [
         "/tiny-pair?layer=1",
     ),
     ("/solo/1/0", 404, "neuron_not_found", "solo has layer 0 only; layer 1 does not", "/solo"),
-    ("/solo/0/1?pairing=match&anchor=right", 404, "neuron_not_found", "no right version", "/solo"),
     ("/tiny-pair/0/0?run=ffffffffff", 404, "run_not_found", "no run “ffffffffff”", "/tiny-pair"),
     ("/tiny-pair?run={solo}", 404, "run_of_another_pair", "is of solo, not of", "/solo?run={solo}"),
     ("/runs/ffffffffff", 404, "run_not_found", "There is no run “ffffffffff”.", "/runs"),

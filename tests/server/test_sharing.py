@@ -208,7 +208,6 @@ def test_what_is_not_there_is_said(served: Served, kind: str) -> None:
         (f"/nothing/0/3/{kind}", "pair_not_found"),
         (f"/tiny-pair/0/99/{kind}", "neuron_not_found"),
         (f"/tiny-pair/0/3/{kind}?run=ffffffffff", "run_not_found"),
-        (f"/solo/0/3/{kind}?pairing=match&anchor=right", "neuron_not_found"),
     ):
         answer = served.client.get(address, headers={"Accept": "application/json"})
         assert answer.status_code == 404
