@@ -30,7 +30,7 @@ class Detection:
 
     Of "polysemantic" ones (merged neurons) it is the sensitivity: not called monosemantic. Of
     "monosemantic" ones the specificity: called monosemantic. By majority with Wilson's interval
-    for one condition; over all conditions (None) with one over neurons. `answers_*`: all answers.
+    for one condition; over all conditions (null) with one over neurons. `answers_*`: all answers.
     """
 
     truth: Truth
