@@ -25,6 +25,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -175,23 +176,20 @@ def bridge(plan: Plan, windows: list[TokenWindows]) -> dict[str, Any]:
             theirs: dict[tuple[int, Site], torch.Tensor] = {}
 
             def hook(
-                value: torch.Tensor, hook: Any, theirs: dict = theirs, names: dict = names
+                value: torch.Tensor,
+                hook: Any,
+                place: tuple[int, Site],
+                theirs: dict[tuple[int, Site], torch.Tensor] = theirs,
             ) -> None:
-                theirs[names[hook.name]] = value.detach()
+                theirs[place] = value.detach()
 
-            lean_seconds += clocked(
-                lambda models=models, rows=rows, keep=keep, one=one: stream(
-                    models, (one.side,), rows, keep
-                )
-            )  # type: ignore[misc]
+            # By place, since the bridge calls a hook point by another of its names.
+            hooks = [(name, partial(hook, place=place)) for name, place in names.items()]
+            lean_seconds += clocked(partial(stream, models, (one.side,), rows, keep))
             with torch.inference_mode():
                 tokens = torch.from_numpy(part.tokens).long()
                 bridge_seconds += clocked(
-                    lambda hooked=hooked, tokens=tokens, hook=hook, names=names: (
-                        hooked.run_with_hooks(  # type: ignore[misc]
-                            tokens, fwd_hooks=[(name, hook) for name in names], return_type=None
-                        )
-                    )
+                    partial(hooked.run_with_hooks, tokens, fwd_hooks=hooks, return_type=None)
                 )
             for place, values in mine.items():
                 key = f"{one.side}/{place[0]}/{place[1]}"
