@@ -13,7 +13,7 @@ a `HubError` that says so and what to do. `HF_ENDPOINT`, `HF_HOME`, `HF_TOKEN` a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from logging import ERROR
 from pathlib import Path
@@ -60,6 +60,8 @@ class Repository:
                 local_files_only=self.cached,
                 tqdm_class=bar,
             )
+        if not self.cached:
+            _remember(self)
         if reporter is not None and size:
             reporter.advance(size)
         return Path(path)
@@ -144,12 +146,26 @@ def translated(name: str, kind: str, file: str | None = None) -> Iterator[None]:
         raise HubError(f"{what} could not be stored: {error}", "see the disk, try again") from error
 
 
-def _of_cache(name: str, kind: str) -> Repository | None:
-    """What the cache has of the repository's main branch."""
+def _folder(name: str, kind: str) -> Path:
+    """Where the cache keeps the repository."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
-    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type=kind)
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type=kind)
+
+
+def _remember(repository: Repository) -> None:
+    """Note in the cache which commit its main branch was at, as the hub's own client does when it
+    is asked for a branch: files are asked for by their commit here, and that leaves no note."""
+    with suppress(OSError):
+        main = _folder(repository.name, repository.kind) / "refs" / "main"
+        main.parent.mkdir(parents=True, exist_ok=True)
+        main.write_text(repository.commit)
+
+
+def _of_cache(name: str, kind: str) -> Repository | None:
+    """What the cache has of the repository's main branch."""
+    folder = _folder(name, kind)
     try:
         commit = (folder / "refs" / "main").read_text().strip()
     except OSError:
