@@ -231,6 +231,12 @@ def test_the_command_line_from_one_database_to_another(published: Any, tmp_path:
     done = run_cli(other, "export", "latest", "neurons", "--out", str(tmp_path / "neurons.txt"))
     assert done.returncode == 2
     assert "let its name end with .csv or .jsonl or .parquet" in done.stderr
+    labels = tmp_path / "labels.csv"
+    done = run_cli(str(engine.url), "export", "latest", "labels", "--out", str(labels))
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run_cli(other, "import", str(labels))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0 labels are new" in done.stdout
     out.write_bytes(out.read_bytes()[:5000])
     done = run_cli(other, "import", str(out))
     assert done.returncode == 1

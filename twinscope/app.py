@@ -428,10 +428,12 @@ def export(
 
 @app.command("import")
 def import_(
-    path: Annotated[Path, typer.Argument(help="What `twinscope export RUN` wrote.")],
+    path: Annotated[
+        Path, typer.Argument(help="What `twinscope export RUN` wrote: a run, or labels.")
+    ],
     data_dir: DataDirOption = None,
 ) -> None:
-    """Take in a run that was exported elsewhere, with the same id."""
+    """Take in a run that was exported elsewhere, with the same id, or labels."""
     _use_data_dir(data_dir)
     _upgrade_own_database()
     from twinscope import export as files

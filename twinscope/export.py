@@ -73,7 +73,12 @@ def export(run: str, what: What = "run", out: Path | None = None, *, force: bool
 
 
 def take_in(path: Path) -> None:
-    """`twinscope import PATH`: publish the file's run in this database."""
+    """`twinscope import PATH`: publish the file's run in this database, or take its labels in."""
+    from twinscope import label_files
+
+    if path.suffix in label_files.ENDINGS and path.exists():
+        print(label_files.said(label_files.import_labels(path)))
+        return
     from store.engine import data_dir, open_engine
     from store.errors import AlreadyPublished
     from store.run_import import import_run
