@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from server.activation_names import activation_name
 from server.band_titles import band_title
+from server.example_drawing import DrawnPlaces
 from server.figures.axes import ActivationAxis
 from server.figures.band_scores import band_scores
 from server.figures.effect_histogram import effect_histogram, tallest_cell
@@ -73,9 +74,13 @@ class DrawnEvidence:
 
 
 def draw_evidence(
-    versions: dict[str, VersionView], axis: ActivationAxis, scales: dict[str, float | None]
+    versions: dict[str, VersionView],
+    axis: ActivationAxis,
+    scales: dict[str, float | None],
+    places: DrawnPlaces,
 ) -> dict[str, DrawnEvidence]:
-    """By side; `axis` is that of the histograms, `scales` those of the tokens' colours."""
+    """By side; `axis` is that of the histograms, `scales` those of the tokens' colours, `places`
+    the examples that the page draws."""
     masses = [hidden.mass for hidden in map(_hidden, versions.values()) if hidden is not None]
     highest = tallest_cell(axis, masses)
     scores = [
@@ -90,7 +95,7 @@ def draw_evidence(
         side: DrawnEvidence(
             effect_histogram=_effect_histogram(version, axis, highest),
             effect_height=highest,
-            joint_density=_joint_density(version),
+            joint_density=_joint_density(version, places),
             density_key=_density_key(version),
             band_scores=_band_scores(version, scale),
             senses=tuple(_sense(sense) for sense in version.senses),
@@ -178,7 +183,7 @@ def _effect_histogram(version: VersionView, axis: ActivationAxis, highest: float
     )
 
 
-def _joint_density(version: VersionView) -> Markup | None:
+def _joint_density(version: VersionView, places: DrawnPlaces) -> Markup | None:
     joint = None if version.evidence is None else version.evidence.joint_density
     if joint is None:
         return None
@@ -186,10 +191,10 @@ def _joint_density(version: VersionView) -> Markup | None:
         Lifted(
             mid=example.values.at("mid", example.focus),
             post=example.values.at("post", example.focus),
-            href=f"#{version.side}-lifted-{example.rank}",
+            href=places.href(version, n),
             rank=example.rank,
         )
-        for example in version.examples
+        for n, example in enumerate(version.examples)
         if example.band == "lifted" and {"mid", "post"} <= example.values.keys()
     ]
     return joint_density(

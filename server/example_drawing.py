@@ -1,8 +1,9 @@
-"""The examples of a neuron page as they are drawn, all of a version at once."""
+"""The examples of a neuron page as they are drawn: which of them, and all of a version at once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from markupsafe import escape
 
@@ -12,17 +13,63 @@ from server.pages.evidence import SiteName
 from server.pages.neuron import ExampleView, VersionView
 from server.snippets import Snippet, draw_snippets, value_texts
 
+#: How many examples of a band are drawn unless all are asked for: of the top ones as many as a
+#: screen holds below its heading, of the further bands enough to see whether they are alike. A page
+#: has a hundred in all, which are most of its weight and of the time it takes to make.
+FIRST_OF_TOP, FIRST_OF_OTHERS = 8, 3
+
+
+@dataclass(frozen=True)
+class DrawnPlaces:
+    """Which examples a page draws: by side their indices into the version's `examples`.
+
+    `all_href` is the page on which all are drawn.
+    """
+
+    places: Mapping[str, frozenset[int]]
+    all_href: str
+
+    def href(self, version: VersionView, n: int) -> str:
+        """Where the n-th example of a version stands: here, or on the page that draws all."""
+        example = version.examples[n]
+        here = "" if n in self.places[version.side] else self.all_href
+        return f"{here}#{anchor(version.side, example.band, example.rank)}"
+
+
+def drawn_places(versions: Mapping[str, VersionView], every: bool, all_href: str) -> DrawnPlaces:
+    """The first of each band, or `every` one; of a sense that is shown alone, all of its own."""
+    places: dict[str, frozenset[int]] = {}
+    for side, version in versions.items():
+        if version.shown_sense is not None:
+            of_sense = (one for one in version.senses if one.rank == version.shown_sense)
+            places[side] = frozenset(n for sense in of_sense for n in sense.examples)
+        else:
+            places[side] = frozenset(
+                n
+                for band in version.bands
+                for n in band.examples[: None if every else _first_of(band.key)]
+            )
+    return DrawnPlaces(places, all_href)
+
+
+def _first_of(band: str) -> int:
+    return FIRST_OF_TOP if band == "top" else FIRST_OF_OTHERS
+
 
 def draw_examples(
     version: VersionView,
     versions: Mapping[str, VersionView],
     scales: Mapping[str, float | None],
     popovers: bool,
-) -> list[str]:
-    """All examples of one of the versions that the page shows, each as markup, in their order.
+    places: frozenset[int],
+) -> dict[int, str]:
+    """Examples of one of the versions that the page shows as markup, by their `places` among its
+    `examples`, in order.
 
     With `popovers` each has all its values as attributes; else they are asked for when needed.
     """
+    order = sorted(places)
+    examples = [version.examples[n] for n in order]
     opposite = "right" if version.side == "left" else "left"
     other = versions.get(opposite)
     snippets = [
@@ -37,17 +84,17 @@ def draw_examples(
             other_site=_other_site(example, other),
             other_scale=scales.get(opposite),
         )
-        for example in version.examples
+        for example in examples
     ]
     act = escape("" if other is None else activation_name(other.act_fn))
-    return [
-        example_item(
+    return {
+        n: example_item(
             example, anchor(version.side, example.band, example.rank), tokens, attributes, act
         )
-        for example, (tokens, attributes) in zip(
-            version.examples, draw_snippets(snippets, popovers), strict=True
+        for n, example, (tokens, attributes) in zip(
+            order, examples, draw_snippets(snippets, popovers), strict=True
         )
-    ]
+    }
 
 
 def anchor(side: str, band: str, rank: int) -> str:

@@ -8,14 +8,14 @@ share the axes of their histograms and, where they show the same site, the scale
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from server.activation_names import activation_name
 from server.evidence_drawing import DrawnEvidence, draw_evidence, hidden_chart
-from server.example_drawing import anchor, draw_examples
+from server.example_drawing import DrawnPlaces, anchor, draw_examples, drawn_places
 from server.figures.correspondence import correspondence
 from server.figures.histogram import Curve, Marker, histogram, shared_axes
 from server.pages.neuron import BandView, ExampleView, NeuronPage, VersionView
@@ -31,14 +31,17 @@ _CHIPS = 12
 class DrawnBand:
     """One band of one version; `share` is the part of all tokens that lies in it, if known.
 
-    `examples` are those of the shown sense and `items` they as markup; `n_all` counts those of all
-    senses. `chips` are the distinct focus tokens.
+    `examples` are those of the shown sense, and `items` the first `n_drawn` of them as markup, or
+    all; `more` says how many are left and where they are. `n_all` counts those of all senses.
+    `chips` are the distinct focus tokens.
     """
 
     band: BandView
     share: float | None
     examples: tuple[ExampleView, ...]
     items: Markup
+    n_drawn: int
+    more: Markup
     n_all: int
     chips: Markup
 
@@ -84,16 +87,19 @@ class Drawing:
     sites: tuple[str, ...]
 
 
-def draw(page: NeuronPage, popovers: bool = False) -> Drawing:
+def draw(page: NeuronPage, popovers: bool = False, every: bool = False) -> Drawing:
     """Everything on the page that is not plain text.
 
-    `popovers`: with every token's values, for a file that cannot ask for them.
+    `popovers`: with every token's values, for a file that cannot ask for them, and with every
+    example. `every`: with every example, as where the address asks for all.
     """
     versions = page.versions.by_side()
     scales = _colour_scales(versions)
-    bands = _draw_bands(versions, scales, popovers)
+    every = every or popovers or page.examples == "all"
+    places = drawn_places(versions, every, page.all_examples_href)
+    bands = _draw_bands(versions, scales, popovers, places)
     return Drawing(
-        sides=_draw_sides(versions, scales),
+        sides=_draw_sides(versions, scales, places),
         bands=tuple(band for band in bands if band.key != "lifted"),
         lifted=next((band for band in bands if band.key == "lifted"), None),
         hidden_chart=hidden_chart(page),
@@ -123,14 +129,14 @@ def _colour_scales(versions: dict[str, VersionView]) -> dict[str, float | None]:
 
 
 def _draw_sides(
-    versions: dict[str, VersionView], scales: dict[str, float | None]
+    versions: dict[str, VersionView], scales: dict[str, float | None], places: DrawnPlaces
 ) -> dict[str, DrawnSide]:
     counts = [
         site.histogram.counts for version in versions.values() for site in version.sites.values()
     ]
     spreads = (version.sites[version.display_site].std for version in versions.values())
     axis, counts_axis = shared_axes(counts, min((std for std in spreads if std), default=None))
-    evidence = draw_evidence(versions, axis, scales)
+    evidence = draw_evidence(versions, axis, scales, places)
     drawn = {}
     for side, version in versions.items():
         top = [example.activation for example in version.examples if example.band == "top"]
@@ -189,11 +195,14 @@ def _n_as_high(version: VersionView, lowest_top: float | None) -> int | None:
 
 
 def _draw_bands(
-    versions: dict[str, VersionView], scales: dict[str, float | None], popovers: bool
+    versions: dict[str, VersionView],
+    scales: dict[str, float | None],
+    popovers: bool,
+    places: DrawnPlaces,
 ) -> tuple[BandRow, ...]:
     rows = []
     examples = {
-        side: draw_examples(version, versions, scales, popovers)
+        side: draw_examples(version, versions, scales, popovers, places.places[side])
         for side, version in versions.items()
     }
     in_focus = {
@@ -207,7 +216,9 @@ def _draw_bands(
         for side, version in versions.items():
             band = next((band for band in version.bands if band.key == key), None)
             sides[side] = (
-                None if band is None else _draw_band(version, band, examples[side], in_focus[side])
+                None
+                if band is None
+                else _draw_band(version, band, examples[side], in_focus[side], places)
             )
         drawn = [band for band in sides.values() if band is not None]
         if drawn:
@@ -228,20 +239,46 @@ def _anchor(key: str) -> str:
 
 
 def _draw_band(
-    version: VersionView, band: BandView, drawn: Sequence[str], levels_in_focus: Sequence[int]
+    version: VersionView,
+    band: BandView,
+    items: Mapping[int, str],
+    levels_in_focus: Sequence[int],
+    places: DrawnPlaces,
 ) -> DrawnBand:
     of_sense = {
         n for sense in version.senses if sense.rank == version.shown_sense for n in sense.examples
     }
     shown = [n for n in band.examples if version.shown_sense is None or n in of_sense]
+    drawn, left_out = [n for n in shown if n in items], [n for n in shown if n not in items]
     low, high = _quantiles(band.key)
     return DrawnBand(
         band=band,
         share=None if low is None or high is None else high - low,
         examples=tuple(version.examples[n] for n in shown),
-        items=Markup("".join([drawn[n] for n in shown])),
+        items=Markup("".join([items[n] for n in drawn])),
+        n_drawn=len(drawn),
+        more=_more(version, len(shown), left_out, places),
         n_all=len(band.examples),
-        chips=_chips(version, band, levels_in_focus),
+        chips=_chips(version, band, levels_in_focus, places),
+    )
+
+
+def _more(
+    version: VersionView, n_shown: int, left_out: Sequence[int], places: DrawnPlaces
+) -> Markup:
+    """How many examples of a band are drawn, and a link to all of them; nothing where all are.
+
+    It has the names of those that are not drawn, so that an address of one leads here.
+    """
+    if not left_out:
+        return Markup("")
+    examples = (version.examples[n] for n in left_out)
+    names = [anchor(version.side, one.band, one.rank) for one in examples]
+    return Markup(
+        '<p class="small dim more">'
+        + "".join([f'<span id="{name}"></span>' for name in names])
+        + f"{n_shown - len(left_out)} of {n_shown} shown "
+        f'<a href="{escape(places.href(version, left_out[0]))}">all {n_shown}</a></p>\n'
     )
 
 
@@ -253,7 +290,9 @@ def _quantiles(key: str) -> tuple[float | None, float | None]:
     return float(low) / 100, float(high) / 100
 
 
-def _chips(version: VersionView, band: BandView, levels_in_focus: Sequence[int]) -> Markup:
+def _chips(
+    version: VersionView, band: BandView, levels_in_focus: Sequence[int], places: DrawnPlaces
+) -> Markup:
     """The distinct focus tokens of a band, the most frequent first, then in order of rank; each
     links to its first example and has its colour."""
     counts: dict[bytes, int] = {}
@@ -272,7 +311,7 @@ def _chips(version: VersionView, band: BandView, levels_in_focus: Sequence[int])
         rank = version.examples[n].rank
         times = f'<span class="times">×{counts[piece]}</span>' if counts[piece] > 1 else ""
         chips.append(
-            f'<a href="#{anchor(version.side, band.key, rank)}" title="to example {rank + 1}">'
+            f'<a href="{escape(places.href(version, n))}" title="to example {rank + 1}">'
             f'<span class="token{colour}">{token_markup(piece)}</span>{times}</a>'
         )
     if len(order) > _CHIPS:

@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 from server.pages.lazy import ValueRows, codes, half_decimals
 from server.token_text import BOS, LEVELS, OPENINGS, closed_markup, snippet_markup, with_class
+from store.packing import PackedValues
 from store.records import Site
 
 #: Steps are small numbers: their text is looked up.
@@ -132,6 +133,15 @@ def _joined(snippets: Sequence[Snippet], texts: list[str | None]) -> list[str | 
 
 def _flat(rows: Sequence[tuple[Rows, str]]) -> tuple[Values, Lengths]:
     """All values of the rows one after another, and the rows' lengths."""
+    packed = [
+        (one.halves, site)
+        for one, site in cast(Sequence[tuple[Rows, Site]], rows)
+        if isinstance(one, ValueRows) and isinstance(one.halves, PackedValues)
+    ]
+    if packed and len(packed) == len(rows):  # as they come from the database: one array of all
+        bits = b"".join([halves.codes(site) for halves, site in packed])
+        lengths = np.fromiter((halves.length for halves, _ in packed), np.int64, len(packed))
+        return half_decimals()[np.frombuffer(bits, "<u2")], lengths
     arrays = [
         one.halves[site] if isinstance(one, ValueRows) else one[site]
         for one, site in cast(Sequence[tuple[Rows, Site]], rows)

@@ -57,6 +57,7 @@ def neuron(
     anchor: str = "left",
     site: str | None = None,
     sense: str | None = None,
+    examples: str | None = None,
     run: str | None = None,
 ) -> str:
     """The side by side; `anchor` matters for the pairing "match" only."""
@@ -65,6 +66,7 @@ def neuron(
         "anchor": anchor if pairing != "index" and anchor != "left" else None,
         "site": site,
         "sense": sense,
+        "examples": examples,
         "run": run,
     }
     return f"/{quote(pair)}/{layer}/{index}{query(parameters)}"

@@ -7,6 +7,7 @@ statistics stage, and published once. Tokens are named by (document, window, pos
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -227,7 +228,7 @@ class CounterexampleRecord:
     position: int
     start: int
     activation: float
-    values: dict[Site, HalfArray]
+    values: Mapping[Site, HalfArray]
     distance: float | None
     rule: str = ""
     tokens: TokenArray | None = None

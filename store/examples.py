@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -24,7 +24,7 @@ def of_neuron(
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         found = connection.execute(_with_text(), at(run, side, layer, neuron))
-        return [_shown(row, run.n_vocabulary) for row in found.mappings()]
+        return [_shown(row, run.n_vocabulary) for row in found]
 
 
 @cache
@@ -94,13 +94,14 @@ def windows(engine: Engine, run_id: str, places: Iterable[tuple[int, int]]) -> l
     return found
 
 
-def _shown(row: rows.Read, n_vocabulary: int) -> ShownExample:
-    record = rows.to_example(row)
-    length = len(next(iter(record.values.values())))
-    tokens = packing.unpack_tokens(row["tokens"], n_vocabulary)
+def _shown(row: Sequence[Any], n_vocabulary: int) -> ShownExample:
+    *columns, tokens, name, source = row
+    record = rows.to_example(columns)
+    values = record.values
+    assert isinstance(values, packing.PackedValues)
     return ShownExample(
         example=record,
-        document_name=row["name"],
-        source=row["source"],
-        tokens=tokens[record.start : record.start + length],
+        document_name=name,
+        source=source,
+        tokens=packing.unpack_tokens(tokens, n_vocabulary, record.start, values.length),
     )

@@ -15,7 +15,7 @@ firing      versions on a token: a byte that is the width of neuron ids (2 or 4)
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -62,9 +62,10 @@ def pack_tokens(tokens: npt.ArrayLike, n_tokens: int) -> bytes:
     return ids.astype(token_dtype(n_tokens)).tobytes()
 
 
-def unpack_tokens(packed: bytes, n_tokens: int) -> TokenArray:
-    """The ids of `pack_tokens`, [length] int32."""
-    return np.frombuffer(packed, token_dtype(n_tokens)).astype(np.int32)
+def unpack_tokens(packed: bytes, n_tokens: int, start: int = 0, length: int = -1) -> TokenArray:
+    """The ids of `pack_tokens` from `start` on, [length] int32; all that follow unless told."""
+    dtype = token_dtype(n_tokens)
+    return np.frombuffer(packed, dtype, length, start * dtype.itemsize).astype(np.int32)
 
 
 def pack_values(values: Mapping[Site, HalfArray]) -> bytes:
@@ -77,11 +78,55 @@ def pack_values(values: Mapping[Site, HalfArray]) -> bytes:
     return bytes([mask]) + b"".join(array.tobytes() for array in arrays)
 
 
-def unpack_values(packed: bytes) -> dict[Site, HalfArray]:
-    """The values of `pack_values`; arrays are read-only."""
-    sites = [site for bit, site in enumerate(SITES) if packed[0] >> bit & 1]
-    rows = np.frombuffer(packed, VALUE_DTYPE, offset=1).reshape(max(len(sites), 1), -1)
-    return {site: rows[i].astype(np.float16, copy=False) for i, site in enumerate(sites)}
+#: The sites that the first byte of packed values names, in their order.
+_SITES_OF = [tuple(site for bit, site in enumerate(SITES) if mask >> bit & 1) for mask in range(8)]
+
+
+class PackedValues(Mapping[Site, HalfArray]):
+    """The values of `pack_values` as they were packed: a site's are unpacked when asked for.
+
+    Arrays are read-only. A page asks for all values of few of its examples and for one of each.
+    """
+
+    __slots__ = ("length", "packed", "sites")
+
+    def __init__(self, packed: bytes) -> None:
+        self.packed = packed
+        self.sites = _SITES_OF[packed[0]]
+        self.length = (len(packed) - 1) // (VALUE_DTYPE.itemsize * max(len(self.sites), 1))
+
+    def __getitem__(self, site: Site) -> HalfArray:
+        rows = np.frombuffer(self.packed, VALUE_DTYPE, self.length, self._start(site))
+        return rows.astype(np.float16, copy=False)
+
+    def __iter__(self) -> Iterator[Site]:
+        return iter(self.sites)
+
+    def __len__(self) -> int:
+        return len(self.sites)
+
+    def __contains__(self, site: object) -> bool:
+        return site in self.sites
+
+    def code(self, site: Site, place: int) -> int:
+        """The bits of one value, as a whole number."""
+        at = self._start(site) + VALUE_DTYPE.itemsize * range(self.length)[place]
+        return self.packed[at] | self.packed[at + 1] << 8
+
+    def codes(self, site: Site) -> bytes:
+        """The bits of a site's values, two bytes each, the lower first."""
+        start = self._start(site)
+        return self.packed[start : start + VALUE_DTYPE.itemsize * self.length]
+
+    def _start(self, site: Site) -> int:
+        if site not in self.sites:
+            raise KeyError(site)
+        return 1 + VALUE_DTYPE.itemsize * self.length * self.sites.index(site)
+
+
+def unpack_values(packed: bytes) -> PackedValues:
+    """The values of `pack_values`."""
+    return PackedValues(packed)
 
 
 def pack_effects(effects: Sequence[tuple[int, float]], n_tokens: int) -> bytes:

@@ -8,6 +8,7 @@ token by (document, window, position). Every array is numpy; a statistic that is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -251,7 +252,7 @@ class NeuronRecord:
     partners: tuple[PartnerRecord, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass  # a page has a hundred: frozen ones take three times as long to make
 class OtherValues:
     """Values of the other version on an example's snippet, and the quantile of its focus value.
 
@@ -260,11 +261,11 @@ class OtherValues:
     """
 
     neuron: int
-    values: dict[Site, HalfArray]
+    values: Mapping[Site, HalfArray]
     quantile: float | None
 
 
-@dataclass(frozen=True)
+@dataclass  # a page has a hundred: frozen ones take three times as long to make
 class ExampleRecord:
     """A token at which a version is shown: (document, window, position) is the focus.
 
@@ -284,7 +285,7 @@ class ExampleRecord:
     position: int
     activation: float
     start: int
-    values: dict[Site, HalfArray]
+    values: Mapping[Site, HalfArray]
     same_index: OtherValues | None
     match: OtherValues | None
 
@@ -360,7 +361,7 @@ class PairRow:
     right_labels: LabelCounts = field(default_factory=LabelCounts)
 
 
-@dataclass(frozen=True)
+@dataclass  # a page has a hundred: frozen ones take three times as long to make
 class ShownExample:
     """An example with what is needed to show it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from server import urls
 from server.activation_names import activation_name
@@ -25,12 +26,14 @@ from store.records import SIDES, NeuronRecord, RunRecord, Side
 
 @dataclass(frozen=True)
 class View:
-    """The state of the page besides its run: which pairing, whose best match, which site."""
+    """The state of the page besides its run: which pairing, whose best match, which site, which
+    examples (None: the first of each band)."""
 
     pairing: str = "index"
     anchor: SideName = "left"
     site: SiteName | None = None
     sense: str | None = None
+    examples: Literal["all"] | None = None
 
     def without_sense(self) -> View:
         """The same of all senses: they are one version's own, so other neurons' links lack them."""
@@ -38,7 +41,7 @@ class View:
 
     def of_values(self) -> View:
         """The state on which the values of the page's examples depend."""
-        return replace(self, site=None, sense=None)
+        return replace(self, site=None, sense=None, examples=None)
 
     def senses(self) -> dict[str, int]:
         """The sense asked for by side: `left:1,right:0` → {"left": 1, "right": 0}."""
@@ -65,6 +68,7 @@ class View:
             anchor=self.anchor,
             site=self.site,
             sense=self.sense,
+            examples=self.examples,
             run=run.id if pinned else None,
         )
 
@@ -105,6 +109,7 @@ def neuron_page(
         anchor=view.anchor,
         site=view.site,
         sense=view.sense,
+        examples=view.examples,
         name=urls.neuron_name(layer, neuron),
         pair_name=run.pair.name,
         corpus=run.corpus.spec,
@@ -122,6 +127,9 @@ def neuron_page(
         sharing=sharing_view(run, urls.neuron_name(layer, neuron), permalink, base),
         json_href=urls.json_twin(view.address(run, layer, neuron, pinned)),
         values_href=urls.beneath(view.of_values().address(run, layer, neuron, True), "values.json"),
+        all_examples_href=replace(view, sense=None, examples="all").address(
+            run, layer, neuron, pinned
+        ),
     )
 
 
@@ -199,14 +207,20 @@ def _links(run: RunRecord, layer: int, neuron: int, view: View, pinned: bool) ->
         current = chosen.without_sense() == elsewhere
         return Link(chosen.address(run, layer, neuron, pinned), text, title, current)
 
-    pairings = [choice("same index", "L0N17 beside L0N17", View("index", "left", view.site))]
+    pairings = [
+        choice(
+            "same index", "L0N17 beside L0N17", replace(elsewhere, pairing="index", anchor="left")
+        )
+    ]
     if run.pair.right is not None:
         for side, model_there in (("left", run.pair.left), ("right", run.pair.right)):
             pairings.append(
                 choice(
                     f"best match of {activation_name(model_there.act_fn)}",
                     f"the {side} version beside the neuron that correlates with it most",
-                    View("match", "left" if side == "left" else "right", view.site),
+                    replace(
+                        elsewhere, pairing="match", anchor="left" if side == "left" else "right"
+                    ),
                 )
             )
     return NeuronLinks(
@@ -226,6 +240,10 @@ def _links(run: RunRecord, layer: int, neuron: int, view: View, pinned: bool) ->
             choice("pre", "before the activation function", _at_site(view, "pre")),
             choice("mid", "after SoLU, before its LayerNorm", _at_site(view, "mid")),
             choice("post", "what W_out reads", _at_site(view, "post")),
+        ),
+        examples=(
+            choice("the first", "the first examples of each band", replace(view, examples=None)),
+            choice("all", "all examples of each band", replace(view, examples="all")),
         ),
         layers=tuple(
             Link(

@@ -10,7 +10,7 @@ from server.band_titles import band_title
 from server.compose.neuron_evidence import evidence_view, sense_views
 from server.compose.values import finite
 from server.pages.evidence import SiteName
-from server.pages.lazy import TokenTexts, ValueRows
+from server.pages.lazy import Pieces, TokenTexts, ValueRows
 from server.pages.neuron import (
     BandEdges,
     BandView,
@@ -194,7 +194,7 @@ def band_views(record: NeuronRecord, examples: Sequence[ExampleView]) -> tuple[B
 def example_view(shown: ShownExample, vocabulary: list[bytes], opposite: int | None) -> ExampleView:
     """One example with its tokens as bytes and for display."""
     example = shown.example
-    pieces = tuple(map(vocabulary.__getitem__, shown.tokens.tolist()))
+    pieces = Pieces(shown.tokens, vocabulary)
     return ExampleView(
         band=example.band,
         rank=example.rank,

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from pydantic import InstanceOf, PlainSerializer
 
 from server.token_text import token_string
-from store.records import SITES, FloatArray, HalfArray, Site
+from store.packing import PackedValues
+from store.records import SITES, FloatArray, HalfArray, Site, TokenArray
 
 SiteName = Literal["pre", "mid", "post"]
 
@@ -70,11 +71,38 @@ class ValueRows(Mapping[SiteName, tuple[float, ...]]):
 
     def at(self, site: Site, place: int) -> float:
         """One value of a row."""
+        if isinstance(self.halves, PackedValues):
+            return _decimal_list()[self.halves.code(site, place)]
         return _decimal_list()[int(self.halves[site].view(np.uint16)[place])]
 
     def all_at(self, place: int) -> list[tuple[Site, float]]:
         """(site, value) of every row."""
         return [(site, self.at(site, place)) for site in SITES if site in self.halves]
+
+
+class Pieces(Sequence[bytes]):
+    """A snippet's tokens as bytes, looked up in the vocabulary when they are asked for."""
+
+    __slots__ = ("ids", "vocabulary")
+
+    def __init__(self, ids: TokenArray, vocabulary: Sequence[bytes]) -> None:
+        self.ids = ids
+        self.vocabulary = vocabulary
+
+    @overload
+    def __getitem__(self, place: int) -> bytes: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[bytes, ...]: ...
+    def __getitem__(self, place: int | slice) -> bytes | tuple[bytes, ...]:
+        if isinstance(place, slice):
+            return tuple(map(self.vocabulary.__getitem__, self.ids[place].tolist()))
+        return self.vocabulary[int(self.ids[place])]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(self.vocabulary.__getitem__, self.ids.tolist())
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 class TokenTexts(Sequence[str]):

@@ -6,6 +6,7 @@ decimals; `activation` and the statistics are as they were computed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -84,7 +85,7 @@ class ExampleView:
     focus: int
     values: Values
     other: OtherView | None
-    pieces: Annotated[tuple[bytes, ...], HTML_ONLY] = ()
+    pieces: Annotated[Sequence[bytes], HTML_ONLY] = ()
 
 
 @dataclass(frozen=True)
@@ -239,7 +240,8 @@ class Versions:
 
 @dataclass(frozen=True)
 class NeuronLinks:
-    """Where one can go from here; None at an end. `pairings` and `sites` are choices."""
+    """Where one can go from here; None at an end. `pairings`, `sites` and
+    `examples` are choices."""
 
     explorer: str
     layer: str
@@ -253,6 +255,7 @@ class NeuronLinks:
     newest: str | None
     pairings: tuple[Link, ...]
     sites: tuple[Link, ...]
+    examples: tuple[Link, ...]
     layers: tuple[Link, ...]
 
 
@@ -262,7 +265,9 @@ class NeuronPage:
 
     `pinned` says that `?run=` was given; `permalink` is this state with its run pinned.
     `n_tokens` are the unmasked tokens that every statistic is of. `cka` is the layer's.
-    `hidden_comparison` is None where the two hidden shares cannot be compared.
+    `examples` says which examples the page draws: all, or None for the first of each band; those
+    of `versions` are all in any case. `hidden_comparison` is None where the two hidden shares
+    cannot be compared.
     """
 
     pair: str
@@ -275,6 +280,7 @@ class NeuronPage:
     anchor: SideName
     site: SiteName | None
     sense: str | None
+    examples: Literal["all"] | None
     name: str
     pair_name: str
     corpus: str
@@ -289,3 +295,4 @@ class NeuronPage:
     sharing: SharingView
     json_href: str
     values_href: Annotated[str, HTML_ONLY] = ""
+    all_examples_href: Annotated[str, HTML_ONLY] = ""

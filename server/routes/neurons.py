@@ -52,6 +52,10 @@ ShownSense = Annotated[
         description="Draw only the examples of these senses: “left:0”, or “left:0,right:1”.",
     ),
 ]
+DrawnOnes = Annotated[
+    Literal["all"] | None,
+    Query(description="“all”: the page draws all examples. Default: the first of each band."),
+]
 
 
 @router.get(
@@ -69,13 +73,14 @@ def neuron_json(
     anchor: Anchor = "left",
     shown_site: Annotated[ShownSite, Query(alias="site")] = None,
     shown_sense: ShownSense = None,
+    examples: DrawnOnes = None,
     run: RunName = None,
 ) -> Response:
     """Both versions with statistics, examples over the whole range, partners and logit effects.
 
     With `run` the answer is always the same and may be cached; labels are asked for separately.
     """
-    view = View(pairing, anchor, shown_site, shown_sense)
+    view = View(pairing, anchor, shown_site, shown_sense, examples)
 
     def made(page: NeuronPage) -> bytes:
         return _JSON.dump_json(page)
@@ -94,9 +99,10 @@ def neuron_html(
     anchor: Anchor = "left",
     shown_site: Annotated[ShownSite, Query(alias="site")] = None,
     shown_sense: ShownSense = None,
+    examples: DrawnOnes = None,
     run: RunName = None,
 ) -> Response:
-    view = View(pairing, anchor, shown_site, shown_sense)
+    view = View(pairing, anchor, shown_site, shown_sense, examples)
 
     def made(page: NeuronPage) -> bytes:
         return respond.drawn_for_all(request, "neuron.html", page).encode()

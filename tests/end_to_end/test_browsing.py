@@ -101,7 +101,7 @@ def test_values_show_on_hover_and_on_focus(reader: Page, address: str) -> None:
 
 def test_hostile_text_is_text(reader: Page, address: str) -> None:
     for layer, neuron in ((0, 0), (0, 5), (1, 9)):
-        reader.goto(f"{address}/tiny-pair/{layer}/{neuron}")
+        reader.goto(f"{address}/tiny-pair/{layer}/{neuron}?examples=all")
         assert reader.locator("main script").count() == 0
     shown = "".join(reader.locator("p.tokens").all_inner_texts())
     assert "<script>alert(1)" in shown

@@ -128,7 +128,7 @@ def test_nothing_in_it_leads_out(served: Served, address: str) -> None:
 
 def test_the_state_of_the_page_is_kept(served: Served) -> None:
     """The examples, numbers and neurons of the file are those of the page."""
-    query = "?pairing=match&anchor=right&site=pre"
+    query = "?pairing=match&anchor=right&site=pre&examples=all"
     page = served.client.get(f"/tiny-pair/0/2{query}").text
     answer = served.client.get(f"/tiny-pair/0/2/download.html{query}")
     assert "-match-right-" in answer.headers["content-disposition"]

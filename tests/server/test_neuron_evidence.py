@@ -180,7 +180,7 @@ def test_candidates_are_linked(served: Served) -> None:
 
 
 def test_lifted_examples_are_ringed_in_the_joint_density(served: Served) -> None:
-    page = served.client.get("/tiny-pair/0/3").text
+    page = served.client.get("/tiny-pair/0/3?examples=all").text
     (figure,) = re.findall(r'<svg class="figure joint-density left".*?median of mid', page, re.S)
     assert "mid) and after (post)" in figure
     rings = re.findall(r'<a href="#left-(lifted-\d)" aria-label="lifted example', page)

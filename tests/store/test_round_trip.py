@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from tests.synthetic_run import DEAD, load, publish_synthetic, synthetic
 
 
 def assert_same(one: Any, other: Any, path: str = "record") -> None:
-    """Equal in type and value all the way down; arrays in dtype, too."""
-    assert type(one) is type(other), path
+    """Equal in type and value all the way down; arrays in dtype, too. A mapping may be another."""
+    if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+        assert type(one) is type(other), path
     if dataclasses.is_dataclass(one) and not isinstance(one, type):
         for field in dataclasses.fields(one):
             assert_same(
@@ -26,7 +28,7 @@ def assert_same(one: Any, other: Any, path: str = "record") -> None:
     elif isinstance(one, np.ndarray):
         assert one.dtype == other.dtype, path
         np.testing.assert_array_equal(one, other, err_msg=path)
-    elif isinstance(one, dict):
+    elif isinstance(one, Mapping):
         assert one.keys() == other.keys(), path
         for key in one:
             assert_same(one[key], other[key], f"{path}[{key!r}]")

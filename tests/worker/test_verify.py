@@ -119,7 +119,7 @@ class Altering:
     def examples(self, change: Callable[[list[ExampleRecord]], list[ExampleRecord]]) -> None:
         """Rewrite the version's examples, however they are stored."""
         table = tables.example
-        found = self.connection.execute(select(table).where(*self.of(table))).mappings()
+        found = self.connection.execute(select(table).where(*self.of(table)))
         changed = change([rows.to_example(row) for row in found])
         self.connection.execute(delete(table).where(*self.of(table)))
         insert_rows(self.connection, table, [rows.of_example(self.key, one) for one in changed])
