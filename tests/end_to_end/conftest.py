@@ -24,6 +24,10 @@ HOSTILE = "<script>alert(1)</script> & \"quotes\" 'apostrophes'\n\tשלום \u20
 PROSE = "def scale(self, value):\n    return self.value * value  # a comment\n"
 
 
+#: For tests of what a browser shows, which is the same over either database.
+ON_SQLITE = pytest.mark.parametrize("twinscope", ["sqlite"], indirect=True, scope="session")
+
+
 @dataclass(frozen=True)
 class Twinscope:
     """The command line of this checkout with a data directory and database of its own."""

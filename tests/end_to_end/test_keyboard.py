@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.end_to_end.conftest import ON_SQLITE
 from tests.end_to_end.test_live import TEXT, live
 
 __all__ = ["live"]  # the fixture
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), ON_SQLITE]
 
 #: More stops than any page has before what is looked for here.
 STOPS = 250
@@ -33,6 +34,7 @@ def reader(page: Page) -> Iterator[Page]:
 
 def tab_to(page: Page, selector: str) -> None:
     """Press Tab until the focus is on what the selector names; its outline must be seen."""
+    page.wait_for_load_state()
     for _ in range(STOPS):
         page.keyboard.press("Tab")
         if page.evaluate("s => document.activeElement.matches(s)", selector):
@@ -50,6 +52,7 @@ def test_the_explorer(reader: Page, address: str) -> None:
     reader.keyboard.type("1.5")
     reader.keyboard.press("Enter")
     expect(reader).to_have_url(re.compile(r"kurtosis__gte=1\.5"))
+    reader.wait_for_load_state()
     rows = reader.locator(".grid-table tbody tr")
     filtered = rows.count()
     assert filtered > 0

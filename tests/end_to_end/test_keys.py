@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+from tests.end_to_end.conftest import ON_SQLITE
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), ON_SQLITE]
 
 
 @pytest.fixture

@@ -19,13 +19,13 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.end_to_end.conftest import Twinscope
+from tests.end_to_end.conftest import ON_SQLITE, Twinscope
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.xdist_group("browser"),
     # What a worker does has nothing to do with the kind of database.
-    pytest.mark.parametrize("twinscope", ["sqlite"], indirect=True, scope="session"),
+    ON_SQLITE,
 ]
 
 TEXT = '<script>alert(1)</script>\n\tself.count = "x" & שלום'

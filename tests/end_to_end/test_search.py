@@ -26,6 +26,7 @@ def reader(page: Page) -> Iterator[Page]:
 
 def test_by_keyboard_alone(reader: Page, address: str) -> None:
     reader.goto(f"{address}/tiny-pair/0/1")
+    reader.wait_for_load_state()  # keys are listened to once the page's modules have run
     reader.keyboard.press("/")
     expect(reader.get_by_role("searchbox", name="Search tiny-pair")).to_be_focused()
     reader.keyboard.type("self")
@@ -34,6 +35,7 @@ def test_by_keyboard_alone(reader: Page, address: str) -> None:
     for act in ("SoLU", "GeLU"):
         rows = reader.get_by_role("table", name=f"{act}: the versions").get_by_role("row")
         expect(rows).not_to_have_count(1)
+    reader.wait_for_load_state()
     reader.keyboard.press("/")
     box = reader.get_by_role("searchbox")
     expect(box).to_be_focused()

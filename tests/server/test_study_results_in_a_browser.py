@@ -9,6 +9,7 @@ from server.app import create_app
 from server.settings import Settings
 from store.engine import open_engine
 from tests import databases
+from tests.accessibility import serious
 from tests.server.serving import serving
 from tests.simulated_study import put_in, simulate
 from tests.synthetic_run import publish_synthetic
@@ -34,6 +35,7 @@ def test_the_figures_can_be_explored(browser: Browser) -> None:
             page.goto(f"{address}/studies/simulated/results")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
             expect(page.locator("svg.shares-by-condition .point")).to_have_count(6)
+            assert serious(page) == []
             for name, traces in (("shares", 6), ("seconds", 3)):
                 head = page.locator(f".results-head:has([data-plot-said={name}])")
                 head.get_by_role("button", name="explore").click()
@@ -42,6 +44,9 @@ def test_the_figures_can_be_explored(browser: Browser) -> None:
                 assert plot.evaluate("one => one.data.length") == traces
                 expect(head.get_by_role("button")).to_have_count(0)
             expect(page.locator("svg.shares-by-condition")).to_have_count(0)
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                assert serious(page) == [], scheme
             page.get_by_role("button", name="copy", exact=True).click()
             expect(page.get_by_role("button", name="copied")).to_be_visible()
             copied = page.evaluate("navigator.clipboard.readText()")

@@ -30,14 +30,28 @@ LIMIT_S = 10.0
 
 @dataclass(frozen=True)
 class Deadline:
-    """A moment on the monotonic clock."""
+    """A moment on the monotonic clock, and how many seconds there were until it."""
 
     at: float
+    limit_s: float
+
+    @classmethod
+    def after(cls, limit_s: float) -> Deadline:
+        """`limit_s` seconds from now."""
+        return cls(time.monotonic() + limit_s, limit_s)
 
     def check(self) -> None:
         """Raise TooSlow once the moment has passed."""
         if time.monotonic() > self.at:
-            raise TooSlow("The time limit has passed")
+            raise too_slow(self.limit_s)
+
+
+def too_slow(limit_s: float) -> TooSlow:
+    """What is said of a computation that ran past its limit."""
+    return TooSlow(
+        f"The live worker did not finish this text within {limit_s:g} s",
+        "try a shorter one, or try again in a moment",
+    )
 
 
 class Turns:
@@ -61,7 +75,7 @@ class Turns:
         Errors: Busy where too many wait or its turn did not come within the limit, TooSlow where
         it came and did not suffice, and whatever `compute` raises.
         """
-        future = self._queue(compute, Deadline(time.monotonic() + self.limit_s))
+        future = self._queue(compute, Deadline.after(self.limit_s))
         found = asyncio.wrap_future(future)
         await asyncio.wait({found}, timeout=self.limit_s)
         if found.done():
@@ -73,10 +87,7 @@ class Turns:
                 f"The live worker did not come to this text within {self.limit_s:g} s",
                 "others wait, too: try again in a moment",
             )
-        raise TooSlow(
-            f"The live worker did not finish this text within {self.limit_s:g} s",
-            "try a shorter one, or try again in a moment",
-        )
+        raise too_slow(self.limit_s)
 
     def begin(self, compute: Callable[[], object]) -> None:
         """Have something done when nothing else is, without waiting for it or for its limit."""
@@ -87,7 +98,7 @@ class Turns:
             except Exception as error:  # a question that needs it will meet it again, and say so
                 log.error("%s: %s", type(error).__name__, error)
 
-        self._queue(begun, Deadline(float("inf")), uncounted=True)
+        self._queue(begun, Deadline.after(float("inf")), uncounted=True)
 
     def close(self) -> None:
         """Let go of the thread; what still waits is never done."""

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from server.app import create_app
 from server.settings import Settings
 from store import studies
+from tests.accessibility import serious
 from tests.server.blind.conftest import Team
 from tests.server.serving import serving
 
@@ -31,6 +32,10 @@ def test_ten_cards_by_keyboard_alone(team: Team, browser: Browser) -> None:
         page.keyboard.press("b")
         for number in range(1, 11):
             expect(page.locator(".place")).to_contain_text(f"Card {number} of")
+            if number == 1:
+                for scheme in ("light", "dark"):
+                    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                    assert serious(page) == [], scheme
             if number == 2:
                 page.keyboard.press("Enter")  # nothing is chosen yet
                 expect(page.locator("[data-said]")).to_have_text(

@@ -22,7 +22,7 @@ from worker.models import load_native
 from worker.pairs import load_pair
 from worker.tokenizer import load_tokenizer
 
-NEVER = Deadline(float("inf"))
+NEVER = Deadline.after(float("inf"))
 TEXTS = ("def count(self):\n    return x", "x", "\tשלום \x00<b>", "self " * 60)
 LAYERS, NEURONS, N_CTX = (SHAPE[name] for name in ("n_layers", "d_mlp", "n_ctx"))
 
@@ -158,7 +158,7 @@ def test_a_neuron_that_is_not_there_is_refused(
 
 def test_a_forward_pass_ends_at_its_deadline(pair: LoadedPair, weights: dict[Side, str]) -> None:
     with pytest.raises(TooSlow):
-        answer_text(pair, Question("tiny-pair", weights, "x"), Deadline(0.0))
+        answer_text(pair, Question("tiny-pair", weights, "x"), Deadline.after(-1.0))
 
 
 def test_other_weights_are_never_run(
