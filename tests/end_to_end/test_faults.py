@@ -6,11 +6,13 @@ import json
 import shutil
 import socket
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.conftest import Twinscope
+from tests.worker.hub.process import HubProcess
 from tests.worker.tiny_pair import make_pair
 
 
@@ -21,38 +23,55 @@ def own(tmp_path: Path) -> Twinscope:
     return Twinscope(data_dir, f"sqlite:///{data_dir / 'twinscope.sqlite3'}")
 
 
+@pytest.fixture
+def one_process(tmp_path: Path) -> Iterator[HubProcess]:
+    """A process that is told command after command: each would load torch anew."""
+    with HubProcess("http://127.0.0.1:9", tmp_path / "cache") as process:
+        yield process
+
+
 def refused(own: Twinscope, *arguments: str) -> str:
     """What a verb says when it refuses: one line, no traceback."""
     done = own.run(*arguments)
-    assert done.returncode in (1, 2), done.stdout + done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1, done.stderr
+    return the_line(done.returncode, done.stdout, done.stderr)
+
+
+def the_line(code: int, out: str, err: str) -> str:
+    """The one line of a refusal."""
+    assert code in (1, 2), out + err
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert len(lines) == 1, err
     assert lines[0].startswith("twinscope: ")
     return lines[0]
 
 
 def test_precompute_refuses_what_does_not_fit(
-    own: Twinscope, tiny_pair: Path, corpus: Path, tmp_path: Path
+    own: Twinscope, one_process: HubProcess, tiny_pair: Path, corpus: Path, tmp_path: Path
 ) -> None:
-    assert "no-such-pair" in refused(own, "precompute", "no-such-pair", "--corpus", str(corpus))
-    assert "nowhere" in refused(own, "precompute", str(tiny_pair), "--corpus", "/nowhere/at/all")
-    line = refused(own, "precompute", str(tiny_pair), "--corpus", str(corpus), "--device", "cuda:7")
-    assert "cuda" in line
-    assert "--tokens" in refused(
-        own, "precompute", str(tiny_pair), "--corpus", str(corpus), "--tokens", "many"
-    )
+    def line_for(pair: Path | str, corpus: Path | str, *options: str) -> str:
+        answer = one_process.twinscope(
+            *("precompute", str(pair), "--corpus", str(corpus), *options),
+            data_dir=own.data_dir,
+            TWINSCOPE_DATABASE_URL=own.database_url,
+        )
+        return the_line(answer.code, answer.out, answer.err)
+
+    assert "no-such-pair" in line_for("no-such-pair", corpus)
+    assert "nowhere" in line_for(tiny_pair, "/nowhere/at/all")
+    assert "cuda" in line_for(tiny_pair, corpus, "--device", "cuda:7")
+    assert "--tokens" in line_for(tiny_pair, corpus, "--tokens", "many")
 
     broken = tmp_path / "no-weights"
     shutil.copytree(tiny_pair, broken)
     (broken / "left.safetensors").unlink()
-    assert "left.safetensors" in refused(own, "precompute", str(broken), "--corpus", str(corpus))
+    assert "left.safetensors" in line_for(broken, corpus)
 
     misfit = tmp_path / "misfit"
     shutil.copytree(tiny_pair, misfit)
     tokenizer = json.loads((misfit / "tokenizer.json").read_text())
     tokenizer["model"]["vocab"] |= {f"more{n}": 300 + n for n in range(50)}
     (misfit / "tokenizer.json").write_text(json.dumps(tokenizer))
-    assert "tokenizer" in refused(own, "precompute", str(misfit), "--corpus", str(corpus))
+    assert "tokenizer" in line_for(misfit, corpus)
 
     listed = own.run("runs")
     assert listed.returncode == 0

@@ -14,7 +14,7 @@ from store.engine import Engine, open_engine, reading, writing
 from store.tables import label
 from store.tables_access import session
 from tests import databases
-from tests.end_to_end.test_every_page import serious
+from tests.accessibility import serious
 from tests.server.serving import serving
 from tests.server.team import PASSWORD, team_app
 from tests.synthetic_run import publish_synthetic
@@ -54,6 +54,7 @@ def log_in(page: Page, name: str = "ann") -> None:
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "/login" not in url)
 
 
 def queue(page: Page, team: Team) -> None:
