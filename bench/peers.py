@@ -50,9 +50,10 @@ from worker.precompute import precompute
 from worker.settings import StatisticsSettings
 
 PAIR, CORPUS = "pystd-2l", "stdlib"
-REQUIREMENTS = {"saedashboard": ("torch==2.13.*", "sae-dashboard==0.8.0", "pyarrow<21")}
 AIMS = {"saedashboard": 12.0, "plain": 3.0}
 ROOT = Path(__file__).resolve().parents[1]
+#: Packages of a peer's environment, each by its version: nothing is left to resolve.
+REQUIREMENTS = {"saedashboard": ROOT / "bench" / "peer_saedashboard.txt"}
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
@@ -84,8 +85,11 @@ def shared_files(plan: Plan, directory: Path) -> None:
             )
 
 
-def environment(peer: str, cache: Path) -> Path:
-    """The Python of the peer's environment, made when it is not there. Raises `PeerMissing`."""
+def environment(peer: str, cache: Path, seconds: float) -> Path:
+    """The Python of the peer's environment, made when it is not there, in so many seconds.
+
+    Raises `PeerMissing` where it cannot be made; what pip had fetched stays in pip's own cache.
+    """
     where = cache / peer
     python = where / "bin" / "python"
     if (where / "ready").is_file():
@@ -94,9 +98,15 @@ def environment(peer: str, cache: Path) -> Path:
     shutil.rmtree(where, ignore_errors=True)
     venv.create(where, with_pip=True)
     install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    done = subprocess.run(
-        [*install, *REQUIREMENTS[peer]], capture_output=True, text=True, check=False
-    )
+    try:
+        done = subprocess.run(
+            [*install, "--no-deps", "-r", str(REQUIREMENTS[peer])],
+            capture_output=True, text=True, check=False, timeout=seconds,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise PeerMissing(
+            f"was not installed within {seconds:.0f} s: run again, or with a longer --install-limit"
+        ) from error
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
         raise PeerMissing(f"{peer} cannot be installed here: {last}")
@@ -142,7 +152,7 @@ def plain(shared: Path, plan: Plan, given: argparse.Namespace) -> dict[str, Any]
 
 def saedashboard(shared: Path, plan: Plan, given: argparse.Namespace) -> dict[str, Any]:
     """SAEDashboard on a batch of features of one layer of each version."""
-    python = environment("saedashboard", given.cache)
+    python = environment("saedashboard", given.cache, given.install_limit)
     script = str(ROOT / "bench" / "peer_saedashboard.py")
     parts = []
     for one in plan.layout.sides:
@@ -258,6 +268,9 @@ def main() -> None:
         help="where peers' environments are",
     )  # fmt: skip
     parser.add_argument("--limit", type=float, default=280, help="seconds of each peer's process")
+    parser.add_argument(
+        "--install-limit", type=float, default=600, help="seconds to make a peer's environment"
+    )
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     found: dict[str, Any] = {

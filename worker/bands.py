@@ -65,14 +65,25 @@ def draw(
         end = min(start + 64, n)
         columns = np.ascontiguousarray(display[:, start:end].T, dtype=np.float32)
         places = np.minimum(ranks, tokens - 1)
-        block = np.partition(columns, np.unique(places), axis=1)[:, places]
-        edges[start:end] = block + np.float32(0)  # no negative zero
+        edges[start:end] = _at_ranks(columns, places) + np.float32(0)  # no negative zero
         _draw(columns, order, ranks, edges[start:end], drawn[start:end])
         if lifted is not None and post is not None and pre is not None:
             high = np.ascontiguousarray(post[:, start:end].T, dtype=np.float32)
             tie = np.ascontiguousarray(pre[:, start:end].T, dtype=np.float32)
             _lift(columns, high, tie, edges[start:end, 0], lifted[start:end])
     return Draws(edges, drawn, lifted)
+
+
+def _at_ranks(columns: Floats, places: Longs) -> Floats:
+    """Each row's values at some places, ascending, of its sorted order: [n, places]."""
+    found = np.empty((len(columns), len(places)), np.float32)
+    rest, first = columns, 0
+    for i, place in enumerate(places):
+        # One place at a time is what numpy has vectorised; what lies below it is done with.
+        rest = np.partition(rest, place - first, axis=1)
+        found[:, i] = rest[:, place - first]
+        rest, first = rest[:, place - first :], place
+    return found
 
 
 @numba.njit(cache=True, nogil=True)

@@ -1,9 +1,12 @@
 """Which neuron is the other version: correlations across the two models (EVIDENCE §3).
 
-Pearson correlations of the display sites over the token sample, in float64, of all neurons of one
-layer. The null is the largest correlation with a basis of the other model rotated at random: what
-a neuron reaches with *some* direction of the same space. The rotation is orthogonal (Q of the QR
-of a Gaussian matrix, signs fixed so that it is uniform [Mezzadri 2007]), after Gurnee et al. 2024,
+Pearson correlations of the display sites over the token sample, of all neurons of one layer. The
+values are in half precision; their products are summed in float32 within a block of rows and in
+float64 over the blocks, which leaves a correlation right to 1e-5.
+
+The null is the largest correlation with a basis of the other model rotated at random: what a
+neuron reaches with *some* direction of the same space. The rotation is orthogonal (Q of the QR of
+a Gaussian matrix, signs fixed so that it is uniform [Mezzadri 2007]), after Gurnee et al. 2024,
 *Universal Neurons*. A constant neuron correlates with nothing: NaN here, None in the records.
 """
 
@@ -18,7 +21,7 @@ from scipy.optimize import linear_sum_assignment
 from store.records import CorrespondenceRecord, HalfArray, PartnerRecord
 
 Doubles = npt.NDArray[np.float64]
-_CHUNK_ROWS = 4096
+_CHUNK_ROWS = 2048  # of a block: few enough for sums in float32
 
 NOTHING = CorrespondenceRecord(None, None, None, None, None, None, None, None)
 
@@ -30,6 +33,39 @@ class Covariances:
     left: Doubles
     right: Doubles
     across: Doubles  # [n_left, n_right]
+
+
+@dataclass(frozen=True)
+class _Range:
+    """Where each column's values lie; [n] float32 each.
+
+    `scaled` values lie about 0, within 1 of it, so that float32 holds any of their products.
+    """
+
+    centre: npt.NDArray[np.float32]  # about the mean
+    scale: npt.NDArray[np.float32]  # a power of two, at least the range; 0 for a constant
+
+    @classmethod
+    def of(cls, values: HalfArray) -> _Range:
+        n = values.shape[1]
+        total = np.zeros(n)
+        low, high = np.full(n, np.inf, np.float32), np.full(n, -np.inf, np.float32)
+        for start in range(0, len(values), _CHUNK_ROWS):
+            block = values[start : start + _CHUNK_ROWS].astype(np.float32)
+            total += np.ones(len(block), np.float32) @ block
+            np.minimum(low, block.min(axis=0), out=low)
+            np.maximum(high, block.max(axis=0), out=high)
+        varies = high > low
+        power = np.frexp(np.where(varies, high - low, 0))[1]
+        scale = np.where(varies, np.ldexp(np.float32(1), power), 0)
+        return cls((total / max(1, len(values))).astype(np.float32), scale.astype(np.float32))
+
+    def scaled(self, block: HalfArray) -> npt.NDArray[np.float32]:
+        """Some rows [r, n]; all zero for a constant."""
+        found = block.astype(np.float32)
+        found -= self.centre
+        found *= np.divide(1, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
+        return found
 
 
 @dataclass(frozen=True)
@@ -45,20 +81,25 @@ class Correspondence:
 
 def covariances(left: HalfArray, right: HalfArray) -> Covariances:
     """From the sample's display sites, [K, n_left] and [K, n_right]."""
-    sums = (_sum(left) / max(1, len(left)), _sum(right) / max(1, len(right)))
+    ranges = (_Range.of(left), _Range.of(right))
     n, m = left.shape[1], right.shape[1]
     found = Covariances(np.zeros((n, n)), np.zeros((m, m)), np.zeros((n, m)))
+    sums = np.zeros(n), np.zeros(m)  # what is left of the means
     for start in range(0, len(left), _CHUNK_ROWS):
-        x = left[start : start + _CHUNK_ROWS].astype(np.float64) - sums[0]
-        y = right[start : start + _CHUNK_ROWS].astype(np.float64) - sums[1]
+        x = ranges[0].scaled(left[start : start + _CHUNK_ROWS])
+        y = ranges[1].scaled(right[start : start + _CHUNK_ROWS])
+        ones = np.ones(len(x), np.float32)
+        sums[0][:] += ones @ x
+        sums[1][:] += ones @ y
+        # numpy sees that the first two are symmetric, and computes half of each.
         found.left[:] += x.T @ x
         found.right[:] += y.T @ y
         found.across[:] += x.T @ y
-    # A constant neuron's rounding noise is no variance.
-    for matrix, values in ((found.left, left), (found.right, right)):
-        constant = _is_constant(values)
-        matrix[constant, :] = 0.0
-        matrix[:, constant] = 0.0
+    for matrix, a, b in ((found.left, 0, 0), (found.right, 1, 1), (found.across, 0, 1)):
+        matrix -= np.outer(sums[a], sums[b] / max(1, len(left)))
+        # A constant neuron's rounding noise is no variance: its scale is 0.
+        matrix *= ranges[a].scale.astype(np.float64)[:, None]
+        matrix *= ranges[b].scale
     return found
 
 
@@ -156,17 +197,31 @@ def _partners(
 ) -> list[tuple[PartnerRecord, ...]]:
     others = within.copy()
     np.fill_diagonal(others, np.nan)
+    kinds = (
+        ("across", across, _highest(across, partners)),
+        ("within", others, _highest(others, partners)),
+    )
+    return [
+        tuple(
+            PartnerRecord(kind, rank, layer, int(j), float(of[i, j]))  # type: ignore[arg-type]
+            for kind, of, highest in kinds
+            for rank, j in enumerate(highest[i])
+        )
+        for i in range(len(within))
+    ]
+
+
+def _highest(matrix: Doubles, k: int) -> list[npt.NDArray[np.int64]]:
+    """Columns of each row's k highest, highest first, the lower first among equals; no NaN."""
+    falling = np.where(np.isnan(matrix), np.inf, -matrix)
+    k = min(k, matrix.shape[1])
+    if not k:
+        return [np.empty(0, np.int64)] * len(matrix)
+    last = np.partition(falling, k - 1, axis=1)[:, k - 1]
     found = []
-    for i in range(len(within)):
-        records: list[PartnerRecord] = []
-        for kind, row in (("across", across[i]), ("within", others[i])):
-            # Highest first, the lower index first among equals; NaN last.
-            for rank, j in enumerate(np.argsort(-row, kind="stable")[:partners]):
-                if not np.isnan(row[j]):
-                    records.append(
-                        PartnerRecord(kind, rank, layer, int(j), float(row[j]))  # type: ignore[arg-type]
-                    )
-        found.append(tuple(records))
+    for row, limit in zip(falling, last, strict=True):
+        among = np.flatnonzero((row <= limit) & (row < np.inf))
+        found.append(among[np.argsort(row[among], kind="stable")][:k])
     return found
 
 
@@ -187,19 +242,6 @@ def _argmax(matrix: Doubles) -> npt.NDArray[np.int64]:
 def _largest(matrix: Doubles) -> Doubles:
     best = _argmax(matrix)
     return np.where(best < 0, np.nan, matrix[np.arange(len(matrix)), best])
-
-
-def _sum(values: HalfArray) -> Doubles:
-    total = np.zeros(values.shape[1])
-    for start in range(0, len(values), _CHUNK_ROWS):
-        total += values[start : start + _CHUNK_ROWS].astype(np.float64).sum(axis=0)
-    return total
-
-
-def _is_constant(values: HalfArray) -> npt.NDArray[np.bool_]:
-    if not len(values):
-        return np.ones(values.shape[1], dtype=bool)
-    return np.asarray(values.max(axis=0) == values.min(axis=0))
 
 
 def _defined(value: float) -> float | None:

@@ -94,7 +94,11 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
 
 def _activations(mlp: NativeMLP, x: Tensor, layer: int, sink: Sink | None) -> Tensor:
     pre = mlp.fc_in(x)
-    activated = mlp.act(pre)
+    if mlp.ln is not None and not pre.requires_grad:
+        # SoLU, the only one that a LayerNorm follows: the same product in the softmax's own memory.
+        activated = torch.softmax(pre, dim=-1).mul_(pre)
+    else:
+        activated = mlp.act(pre)
     post = activated if mlp.ln is None else mlp.ln(activated)
     if sink is not None:
         sites = {"pre": pre, "post": post}

@@ -11,6 +11,7 @@ import pytest
 from worker.correspondence import (
     Correspondence,
     correspondence,
+    covariances,
     partners_within,
     rotation,
     rotation_seed,
@@ -117,6 +118,25 @@ def test_the_null_is_the_largest_correlation_with_the_rotated_activations(
             continue
         plain = [pearson(x[:, i], rotated[:, j]) for j in range(N)]
         assert record.null == pytest.approx(max(p for p in plain if p is not None), abs=1e-4)
+
+
+def test_sums_in_blocks_keep_the_stated_error() -> None:
+    """Several blocks; means far from zero, rare spikes, the ends of half precision's range."""
+    rng = np.random.default_rng(3)
+    left = rng.standard_normal((5000, 6))
+    right = 0.3 * left + rng.standard_normal((5000, 6))
+    left[:, 1] = 1000.0
+    left[::1700, 1] += 0.5
+    left[:, 2] *= 2.0**-22
+    right[:, 1] = np.where(right[:, 1] > 3, 60_000.0, 1.0)
+    right[:, 2] += 500.0
+    right[:, 3] = np.where(rng.random(5000) < 0.001, 50_000.0, 2.0**-20)
+    halves = left.astype(np.float16), right.astype(np.float16)
+    x, y = (a.astype(np.float64) - a.astype(np.float64).mean(0) for a in halves)
+    found = covariances(*halves)
+    for cov, a, b in ((found.left, x, x), (found.right, y, y), (found.across, x, y)):
+        scale = np.sqrt(np.outer((a**2).sum(0), (b**2).sum(0)))
+        np.testing.assert_allclose(cov / scale, a.T @ b / scale, rtol=0, atol=1e-5)
 
 
 def test_the_rotation_is_orthogonal_and_seeded() -> None:

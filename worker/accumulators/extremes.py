@@ -172,7 +172,8 @@ def _offer_all(values, ties, sign, found, at, ranked):  # type: ignore[no-untype
     last = key.shape[1] - 1
     for j in range(len(found)):
         v = sign * found[j]
-        if v < key[j, last]:
+        # A document has one place: that it holds a better one already is told without the window.
+        if v < key[j, last] or _has_better(key[j], document[j], v, d):
             continue
         t = np.float32(-np.inf)
         p = -1
@@ -181,6 +182,17 @@ def _offer_all(values, ties, sign, found, at, ranked):  # type: ignore[no-untype
                 t = sign * ties[r, j]
                 p = r - first
         _offer(key[j], tie[j], document[j], window[j], position[j], v, t, d, w, p)
+
+
+@numba.njit(cache=True, nogil=True)
+def _has_better(key, document, v, d):  # type: ignore[no-untyped-def]
+    """Whether a list [k], best first, has a token of document d whose value is above v."""
+    for i in range(len(key)):
+        if not key[i] > v:
+            return False
+        if document[i] == d:
+            return True
+    return False
 
 
 @numba.njit(cache=True, nogil=True)
