@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from server.activation_names import activation_name
@@ -191,7 +192,7 @@ def _n_as_high(version: VersionView, lowest_top: float | None) -> int | None:
     counts = version.sites[version.display_site].histogram.counts
     if lowest_top is None or len(counts) != N_BINS:
         return None
-    return sum(counts[int(bin_index([lowest_top])[0]) :])
+    return int(np.asarray(counts, np.int64)[int(bin_index([lowest_top])[0]) :].sum())
 
 
 def _draw_bands(

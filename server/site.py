@@ -15,6 +15,7 @@ from jinja2 import Environment
 
 from server.kept import Kept, state_of
 from server.settings import Settings
+from server.vocabulary import Vocabulary
 from store import distributions, runs, vocabulary
 from store.distributions import HiddenShares
 from store.engine import Engine
@@ -39,7 +40,7 @@ class Site:
     templates: Environment
     build: str
     kept: Kept = field(default_factory=lambda: Kept(_KEPT_BYTES))
-    _vocabularies: OrderedDict[str, list[bytes]] = field(default_factory=OrderedDict)
+    _vocabularies: OrderedDict[str, Vocabulary] = field(default_factory=OrderedDict)
     _hidden: OrderedDict[str, dict[tuple[Side, int], HiddenShares]] = field(
         default_factory=OrderedDict
     )
@@ -48,14 +49,14 @@ class Site:
     )
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def vocabulary(self, run_id: str) -> list[bytes]:
+    def vocabulary(self, run_id: str) -> Vocabulary:
         """The bytes of each token id of a run; the last few runs' are kept in memory."""
         with self._lock:
             kept = self._vocabularies.get(run_id)
             if kept is not None:
                 self._vocabularies.move_to_end(run_id)
                 return kept
-        loaded = vocabulary.load(self.engine, run_id)
+        loaded = Vocabulary(vocabulary.load(self.engine, run_id))
         with self._lock:
             self._vocabularies[run_id] = loaded
             while len(self._vocabularies) > _RUNS_KEPT:
