@@ -26,6 +26,9 @@ TEMPLATES = ROOT / "frontend" / "templates"
 STATIC = ROOT / "frontend" / "static"
 
 _RUNS_KEPT = 8
+#: Pages that a process makes at a time. Python makes them one after another in any case; begun all
+#: at once, each takes as long as all. While one waits for the database another is drawn.
+_MADE_AT_ONCE = 2
 #: Memory for what was made of published runs and may be asked for again, in each process.
 _KEPT_BYTES = 96 * 2**20
 
@@ -33,13 +36,16 @@ _KEPT_BYTES = 96 * 2**20
 @dataclass(frozen=True)
 class Site:
     """One per application. `build` changes whenever code, templates or static files do; `kept`
-    holds answers about published runs."""
+    holds answers about published runs, and `making` is held by who makes one."""
 
     settings: Settings
     engine: Engine
     templates: Environment
     build: str
     kept: Kept = field(default_factory=lambda: Kept(_KEPT_BYTES))
+    making: threading.Semaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(_MADE_AT_ONCE)
+    )
     _vocabularies: OrderedDict[str, Vocabulary] = field(default_factory=OrderedDict)
     _hidden: OrderedDict[str, dict[tuple[Side, int], HiddenShares]] = field(
         default_factory=OrderedDict

@@ -150,6 +150,19 @@ class Wholes(Sequence[int]):
         return self.array.astype(dtype or self.array.dtype, copy=bool(copy))
 
 
+class Table:
+    """Whole numbers of an array [rows, columns]; figures read the array, JSON lists of rows."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: CountArray) -> None:
+        self.array = array
+
+
+def _rows(table: Table) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(tuple, table.array.tolist()))
+
+
 class Singles(Sequence[float]):
     """Single-precision numbers; those that are asked for come as their shortest decimals."""
 
@@ -185,4 +198,7 @@ Values = Annotated[
 ]
 Texts = Annotated[InstanceOf[TokenTexts], PlainSerializer(_all, return_type=tuple[str, ...])]
 Tally = Annotated[InstanceOf[Wholes], PlainSerializer(_all, return_type=tuple[int, ...])]
+Tallies = Annotated[
+    InstanceOf[Table], PlainSerializer(_rows, return_type=tuple[tuple[int, ...], ...])
+]
 Numbers = Annotated[InstanceOf[Singles], PlainSerializer(_all, return_type=tuple[float, ...])]
