@@ -10,6 +10,7 @@ called one, and what was not looked for is said. (Are they the same thing? `serv
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,8 +51,8 @@ def responds(version: VersionView) -> str:
     if not top:
         return "No top examples."
     tokens = [example.tokens[example.focus] for example in top]
-    most = max(tokens.count(token) for token in tokens)
-    different = len(set(tokens))
+    counted = Counter(tokens)
+    most, different = max(counted.values()), len(counted)
     if different == 1:
         return f"one token in all {len(top)} top examples"
     if most == 1:

@@ -24,12 +24,18 @@ class Vocabulary(list[bytes]):
         super().__init__(tokens)
         self._closed = np.empty(len(self), object)
         self._made = np.zeros(len(self), bool)
+        self._split = np.zeros(len(self), bool)
 
     def closed(self, ids: npt.NDArray[np.integer]) -> npt.NDArray[np.object_]:
         """`token_text.closed_markup` of each of these, [ids]; None where one does not decode."""
         if not self._made[ids].all():
             for token in np.unique(ids[~self._made[ids]]).tolist():
                 self._closed[token] = closed_markup(self[token])
+                self._split[token] = self._closed[token] is None
                 self._made[token] = True
         found: npt.NDArray[np.object_] = self._closed[ids]
         return found
+
+    def split(self, ids: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """The places among `ids`, for which `closed` was asked, of tokens that do not decode."""
+        return np.flatnonzero(self._split[ids])
