@@ -7,7 +7,7 @@
 A synthetic run of the hub's size is published (bench/hub_run.py): 40,960 versions with two million
 examples, or with those of `--with-examples` versions alone; neuron pages are of those. The server
 is a process of its own, or several; the load comes from this one. `neuron` asks for another neuron
-each time, so every page is made anew; `neuron again` asks for a few over and over, as readers of a
+each time, and by an address that was not asked before, so every page is made anew; `neuron again` asks for a few over and over, as readers of a
 shared link do. Processor time is the server's own (Linux), which a busy machine disturbs less than
 times.
 """
@@ -57,11 +57,16 @@ def page_kinds(run: RunRecord, with_examples: int, seed: int) -> dict[str, Itera
             page = rng.randint(1, d_mlp // 50)
             yield f"/{slug}{ending}?rows={rows}&sort={sort}&page={page}{layer}"
 
+    def anew(ending: str) -> Iterator[str]:
+        """A parameter that nothing reads makes each address another, so that no answer is kept."""
+        for number, (layer, n) in enumerate(itertools.cycle(shown)):
+            yield f"/{slug}/{layer}/{n}{ending}?asked={number}"
+
     again = [f"/{slug}/{layer}/{n}?run={run.id}" for layer, n in shown[:20]]
     return {
-        "neuron": (f"/{slug}/{layer}/{n}" for layer, n in itertools.cycle(shown)),
+        "neuron": anew(""),
         "neuron again": itertools.cycle(again),
-        "neuron JSON": (f"/{slug}/{layer}/{n}.json" for layer, n in itertools.cycle(shown)),
+        "neuron JSON": anew(".json"),
         "explorer": explorer("", "version", SORTS),
         "explorer, pairs": explorer("", "pair", PAIR_SORTS),
         "explorer JSON": explorer(".json", "version", SORTS),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from server.activation_names import activation_name
@@ -36,7 +37,7 @@ class CardColumn:
     said: str
     site: str
     std: float | None
-    counts: tuple[int, ...]
+    counts: Sequence[int]
     top: str
     snippet: tuple[CardToken, ...]
 

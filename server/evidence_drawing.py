@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from server.activation_names import activation_name
 from server.band_titles import band_title
-from server.example_drawing import DrawnPlaces
+from server.example_drawing import DrawnPlaces, anchor
 from server.figures.axes import ActivationAxis
 from server.figures.band_scores import band_scores
 from server.figures.effect_histogram import effect_histogram, tallest_cell
@@ -78,9 +78,10 @@ def draw_evidence(
     axis: ActivationAxis,
     scales: dict[str, float | None],
     places: DrawnPlaces,
+    popovers: bool,
 ) -> dict[str, DrawnEvidence]:
     """By side; `axis` is that of the histograms, `scales` those of the tokens' colours, `places`
-    the examples that the page draws."""
+    the examples that the page draws; `popovers`: with every token's values."""
     masses = [hidden.mass for hidden in map(_hidden, versions.values()) if hidden is not None]
     highest = tallest_cell(axis, masses)
     scores = [
@@ -99,7 +100,7 @@ def draw_evidence(
             density_key=_density_key(version),
             band_scores=_band_scores(version, scale),
             senses=tuple(_sense(sense) for sense in version.senses),
-            counterexamples=_counterexamples(version, scales[side]),
+            counterexamples=_counterexamples(version, scales[side], popovers),
         )
         for side, version in versions.items()
     }
@@ -195,14 +196,14 @@ def _joint_density(version: VersionView, places: DrawnPlaces) -> Markup | None:
             rank=example.rank,
         )
         for n, example in enumerate(version.examples)
-        if example.band == "lifted" and {"mid", "post"} <= example.values.keys()
+        if example.band == "lifted" and "mid" in example.values and "post" in example.values
     ]
     return joint_density(
         name=f"{activation_name(version.act_fn)} {version.name}",
         side=version.side,
         mid_edges=joint.mid_edges,
         post_edges=joint.post_edges,
-        counts=joint.counts,
+        counts=joint.counts.array,
         median=None if version.band_edges is None else version.band_edges.q50,
         lifted=lifted,
     )
@@ -212,7 +213,7 @@ def _density_key(version: VersionView) -> tuple[tuple[str, str], ...]:
     joint = None if version.evidence is None else version.evidence.joint_density
     if joint is None:
         return ()
-    darkest = largest_class(joint.counts)
+    darkest = largest_class(joint.counts.array)
     return tuple((f"d{level}", class_name(level)) for level in range(1, darkest + 1))
 
 
@@ -238,7 +239,7 @@ def _sense(sense: SenseView) -> DrawnSense:
 
 
 def _counterexamples(
-    version: VersionView, scale: float | None
+    version: VersionView, scale: float | None, popovers: bool
 ) -> tuple[tuple[str, str, tuple[DrawnCounterexample, ...]], ...]:
     found = () if version.evidence is None else version.evidence.counterexamples
     snippets = [
@@ -258,13 +259,13 @@ def _counterexamples(
     drawn = [
         DrawnCounterexample(
             counterexample=one,
-            anchor=f"{version.side}-{one.kind}-{one.rank}",
+            anchor=anchor(version.side, one.kind, one.rank),
             tokens=tokens,
             attributes=attributes,
             before=None if one.original_token is None else text_markup(one.original_token),
             after=None if one.new_token is None else text_markup(one.new_token),
         )
-        for one, (tokens, attributes) in zip(found, draw_snippets(snippets), strict=True)
+        for one, (tokens, attributes) in zip(found, draw_snippets(snippets, popovers), strict=True)
     ]
     return tuple(
         (kind, title, tuple(one for one in drawn if one.counterexample.kind == kind))

@@ -10,6 +10,7 @@ from markupsafe import escape
 from server.activation_names import activation_name
 from server.example_markup import example_item
 from server.pages.evidence import SiteName
+from server.pages.lazy import ValueRows
 from server.pages.neuron import ExampleView, VersionView
 from server.snippets import Snippet, draw_snippets, value_texts
 
@@ -111,15 +112,20 @@ def _other_site(example: ExampleView, column: VersionView | None) -> SiteName | 
 
 
 def example_values(versions: Mapping[str, VersionView]) -> dict[str, dict[str, str]]:
-    """What the popovers of a page's examples read, by the examples' anchors."""
-    return value_texts(
-        [
+    """What the popovers of a page's examples and counterexamples read, by their anchors."""
+    named: list[tuple[str, ValueRows, ValueRows | None]] = []
+    for version in versions.values():
+        named += [
             (
                 anchor(version.side, example.band, example.rank),
                 example.values,
                 None if example.other is None else example.other.values,
             )
-            for version in versions.values()
             for example in version.examples
         ]
-    )
+        if version.evidence is not None:
+            named += [
+                (anchor(version.side, one.kind, one.rank), one.values, None)
+                for one in version.evidence.counterexamples
+            ]
+    return value_texts(named)

@@ -40,9 +40,13 @@ def answer(request: Request, run: RunRecord, stamp: Hashable, make: Callable[[],
     `stamp` is all else that decides on the page. Raises NotModified when the reader has it.
     """
     key = ("page", state_of(run), stamp, request.url.path, request.url.query)
-    found = site_of(request).kept.get(
-        key, lambda: _compressed(make()), lambda one: len(one.body) + _OVERHEAD
-    )
+    site = site_of(request)
+
+    def made() -> Made:
+        with site.making:
+            return _compressed(make())
+
+    found = site.kept.get(key, made, lambda one: len(one.body) + _OVERHEAD)
     headers = respond.freshness(request, run, found.later)
     if accepted(request.headers):
         headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from server.activation_names import activation_name
@@ -99,7 +101,7 @@ def draw(page: NeuronPage, popovers: bool = False, every: bool = False) -> Drawi
     places = drawn_places(versions, every, page.all_examples_href)
     bands = _draw_bands(versions, scales, popovers, places)
     return Drawing(
-        sides=_draw_sides(versions, scales, places),
+        sides=_draw_sides(versions, scales, places, popovers),
         bands=tuple(band for band in bands if band.key != "lifted"),
         lifted=next((band for band in bands if band.key == "lifted"), None),
         hidden_chart=hidden_chart(page),
@@ -129,14 +131,17 @@ def _colour_scales(versions: dict[str, VersionView]) -> dict[str, float | None]:
 
 
 def _draw_sides(
-    versions: dict[str, VersionView], scales: dict[str, float | None], places: DrawnPlaces
+    versions: dict[str, VersionView],
+    scales: dict[str, float | None],
+    places: DrawnPlaces,
+    popovers: bool,
 ) -> dict[str, DrawnSide]:
     counts = [
         site.histogram.counts for version in versions.values() for site in version.sites.values()
     ]
     spreads = (version.sites[version.display_site].std for version in versions.values())
     axis, counts_axis = shared_axes(counts, min((std for std in spreads if std), default=None))
-    evidence = draw_evidence(versions, axis, scales, places)
+    evidence = draw_evidence(versions, axis, scales, places, popovers)
     drawn = {}
     for side, version in versions.items():
         top = [example.activation for example in version.examples if example.band == "top"]
@@ -191,7 +196,7 @@ def _n_as_high(version: VersionView, lowest_top: float | None) -> int | None:
     counts = version.sites[version.display_site].histogram.counts
     if lowest_top is None or len(counts) != N_BINS:
         return None
-    return sum(counts[int(bin_index([lowest_top])[0]) :])
+    return int(np.asarray(counts, np.int64)[int(bin_index([lowest_top])[0]) :].sum())
 
 
 def _draw_bands(
@@ -290,29 +295,34 @@ def _quantiles(key: str) -> tuple[float | None, float | None]:
     return float(low) / 100, float(high) / 100
 
 
+@lru_cache(maxsize=65536)
+def _coloured(piece: bytes, level: int) -> str:
+    """A token in its colour, markup."""
+    colour = f" {'p' if level > 0 else 'n'}{abs(level)}" if level else ""
+    return f'<span class="token{colour}">{token_markup(piece)}</span>'
+
+
 def _chips(
     version: VersionView, band: BandView, levels_in_focus: Sequence[int], places: DrawnPlaces
 ) -> Markup:
     """The distinct focus tokens of a band, the most frequent first, then in order of rank; each
     links to its first example and has its colour."""
+    focus = {n: version.examples[n].pieces[version.examples[n].focus] for n in band.examples}
     counts: dict[bytes, int] = {}
     first: dict[bytes, int] = {}
     for n in band.examples:
-        example = version.examples[n]
-        piece = example.pieces[example.focus]
+        piece = focus[n]
         counts[piece] = counts.get(piece, 0) + 1
         first.setdefault(piece, n)
     order = sorted(first, key=lambda piece: (-counts[piece], version.examples[first[piece]].rank))
     chips = ['<div class="chips">']
     for piece in order[:_CHIPS]:
         n = first[piece]
-        level = levels_in_focus[n]
-        colour = f" {'p' if level > 0 else 'n'}{abs(level)}" if level else ""
         rank = version.examples[n].rank
         times = f'<span class="times">×{counts[piece]}</span>' if counts[piece] > 1 else ""
         chips.append(
             f'<a href="{escape(places.href(version, n))}" title="to example {rank + 1}">'
-            f'<span class="token{colour}">{token_markup(piece)}</span>{times}</a>'
+            f"{_coloured(piece, levels_in_focus[n])}{times}</a>"
         )
     if len(order) > _CHIPS:
         chips.append(f'<span class="times">+{len(order) - _CHIPS}</span>')

@@ -10,7 +10,11 @@ called one, and what was not looked for is said. (Are they the same thing? `serv
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from server.activation_names import activation_name
 from server.band_titles import band_title, in_order
@@ -47,8 +51,8 @@ def responds(version: VersionView) -> str:
     if not top:
         return "No top examples."
     tokens = [example.tokens[example.focus] for example in top]
-    most = max(tokens.count(token) for token in tokens)
-    different = len(set(tokens))
+    counted = Counter(tokens)
+    most, different = max(counted.values()), len(counted)
     if different == 1:
         return f"one token in all {len(top)} top examples"
     if most == 1:
@@ -197,11 +201,13 @@ def _of_layer_norm(version: VersionView) -> list[Statement]:
     ]
 
 
-def _share_below(counts: tuple[int, ...], activation: float) -> float | None:
+def _share_below(counts: Sequence[int], activation: float) -> float | None:
     """The share of tokens in the bins below that of an activation."""
-    if len(counts) != N_BINS or not sum(counts):
+    of_bins = np.asarray(counts, np.int64)
+    total = int(of_bins.sum())
+    if len(of_bins) != N_BINS or not total:
         return None
-    return sum(counts[: int(bin_index([activation])[0])]) / sum(counts)
+    return int(of_bins[: int(bin_index([activation])[0])].sum()) / total
 
 
 def _of_candidates(evidence: EvidenceView, other_act: str) -> str:

@@ -15,6 +15,7 @@ from jinja2 import Environment
 
 from server.kept import Kept, state_of
 from server.settings import Settings
+from server.vocabulary import Vocabulary
 from store import distributions, runs, vocabulary
 from store.distributions import HiddenShares
 from store.engine import Engine
@@ -25,6 +26,9 @@ TEMPLATES = ROOT / "frontend" / "templates"
 STATIC = ROOT / "frontend" / "static"
 
 _RUNS_KEPT = 8
+#: Pages that a process makes at a time. Python makes them one after another in any case; begun all
+#: at once, each takes as long as all. While one waits for the database another is drawn.
+_MADE_AT_ONCE = 2
 #: Memory for what was made of published runs and may be asked for again, in each process.
 _KEPT_BYTES = 96 * 2**20
 
@@ -32,14 +36,17 @@ _KEPT_BYTES = 96 * 2**20
 @dataclass(frozen=True)
 class Site:
     """One per application. `build` changes whenever code, templates or static files do; `kept`
-    holds answers about published runs."""
+    holds answers about published runs, and `making` is held by who makes one."""
 
     settings: Settings
     engine: Engine
     templates: Environment
     build: str
     kept: Kept = field(default_factory=lambda: Kept(_KEPT_BYTES))
-    _vocabularies: OrderedDict[str, list[bytes]] = field(default_factory=OrderedDict)
+    making: threading.Semaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(_MADE_AT_ONCE)
+    )
+    _vocabularies: OrderedDict[str, Vocabulary] = field(default_factory=OrderedDict)
     _hidden: OrderedDict[str, dict[tuple[Side, int], HiddenShares]] = field(
         default_factory=OrderedDict
     )
@@ -48,14 +55,14 @@ class Site:
     )
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def vocabulary(self, run_id: str) -> list[bytes]:
+    def vocabulary(self, run_id: str) -> Vocabulary:
         """The bytes of each token id of a run; the last few runs' are kept in memory."""
         with self._lock:
             kept = self._vocabularies.get(run_id)
             if kept is not None:
                 self._vocabularies.move_to_end(run_id)
                 return kept
-        loaded = vocabulary.load(self.engine, run_id)
+        loaded = Vocabulary(vocabulary.load(self.engine, run_id))
         with self._lock:
             self._vocabularies[run_id] = loaded
             while len(self._vocabularies) > _RUNS_KEPT:

@@ -4,7 +4,7 @@
 
 A neuron page shows a hundred snippets of sixty tokens. Their values are turned into levels of
 colour in arrays over all of them, since a call of numpy costs more than the fifty values of a row,
-and their spans are put together by functions of C. The result is that of `heat_map` and
+and their spans are taken from arrays of strings. The result is that of `heat_map` and
 `value_attributes`.
 """
 
@@ -13,15 +13,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import add
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
-from server.pages.lazy import ValueRows, codes, half_decimals
+from server.pages.lazy import Pieces, ValueRows, codes, half_decimals
 from server.token_text import BOS, LEVELS, OPENINGS, closed_markup, snippet_markup, with_class
+from server.vocabulary import Vocabulary
 from store.packing import PackedValues
 from store.records import Site
 
@@ -34,7 +34,7 @@ Values = npt.NDArray[np.float64]
 Lengths = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a page has sixty: frozen ones take three times as long to make
 class Snippet:
     """A context with its values: `own` by site, `other` (of the other version) likewise or None.
 
@@ -62,19 +62,14 @@ def draw_snippets(
 
     Without `popovers` the attributes are empty, and of the values only those that colour are read.
     """
-    spans = _spans(snippets)
-    texts = value_texts([(str(n), one.own, one.other) for n, one in enumerate(snippets)] * popovers)
-    start = 0
-    for n, one in enumerate(snippets):
-        drawn = spans[start : start + len(one.tokens)]
-        start += len(one.tokens)
-        for n_marked, name in ((one.changed, "changed"), (one.focus, "f")):
-            if n_marked is not None and one.masked <= n_marked < len(drawn):
-                drawn[n_marked] = with_class(drawn[n_marked], name)
-        for place in range(min(one.masked, len(drawn))):
-            drawn[place] = BOS + drawn[place].partition(">")[2]
-        attributes = (f' data-{name}="{text}"' for name, text in texts.get(str(n), {}).items())
-        yield Markup("".join(drawn)), Markup("".join(attributes))
+    spans = map(Markup, _spans(snippets))
+    if not popovers:
+        yield from zip(spans, itertools.repeat(Markup("")))
+        return
+    texts = value_texts([(str(n), one.own, one.other) for n, one in enumerate(snippets)])
+    for drawn, named in zip(spans, texts.values(), strict=True):
+        attributes = (f' data-{name}="{text}"' for name, text in named.items())
+        yield drawn, Markup("".join(attributes))
 
 
 def value_texts(named: Sequence[tuple[str, Rows, Rows | None]]) -> dict[str, dict[str, str]]:
@@ -97,37 +92,68 @@ def value_texts(named: Sequence[tuple[str, Rows, Rows | None]]) -> dict[str, dic
 
 
 def _spans(snippets: Sequence[Snippet]) -> list[str]:
-    """The span of each token of each snippet, in their order."""
-    own, lengths = _levels([(one.own, one.own_site, one.scale) for one in snippets])
-    with_other = np.array([one.other is not None for one in snippets], bool)
-    other = np.zeros_like(own)
-    other[np.repeat(with_other, lengths)], _ = _levels(
+    """The spans of each snippet as one string: beginnings and ends of all tokens, side by side in
+    an array, are joined snippet by snippet."""
+    if not snippets:
+        return []
+    with_other = [one for one in snippets if one.other is not None]
+    levels, lengths = _levels(
         [
-            (one.other, one.other_site or "", one.other_scale)
-            for one in snippets
-            if one.other is not None
+            *((one.own, one.own_site, one.scale) for one in snippets),
+            *((one.other or {}, one.other_site or "", one.other_scale) for one in with_other),
         ]
     )
-    each = len(OPENINGS)
-    both = (own % each) * each + other % each
-    texts = list(map(closed_markup, itertools.chain.from_iterable(one.tokens for one in snippets)))
-    if None in texts:  # a character that is split between tokens
-        texts = _joined(snippets, texts)
-    return list(map(add, map(_BOTH.__getitem__, both.tolist()), texts))
-
-
-#: Openings by own level and other level, as one list.
-_BOTH = [opening for row in OPENINGS for opening in row]
-
-
-def _joined(snippets: Sequence[Snippet], texts: list[str | None]) -> list[str | None]:
-    """The texts with those snippets made anew that have a token which does not stand alone."""
+    lengths = lengths[: len(snippets)]
+    ends = np.cumsum(lengths)
+    total = int(ends[-1])
+    beneath = np.zeros(total, np.int64)
+    has_other = np.array([one.other is not None for one in snippets], bool)
+    beneath[np.repeat(has_other, lengths)] = levels[total:]
+    pieces = np.empty((total, 2), object)
+    pieces[:, 0] = _BOTH[(levels[:total] % _EACH) * _EACH + beneath % _EACH]
+    pieces[:, 1] = _closed(snippets, ends)
     start = 0
-    for one in snippets:
-        end = start + len(one.tokens)
-        if None in texts[start:end]:
-            texts[start:end] = [f"{text}</span>" for text in snippet_markup(one.tokens)]
+    found = []
+    for one, end in zip(snippets, ends.tolist(), strict=True):
+        for n_marked, name in ((one.changed, "changed"), (one.focus, "f")):
+            if n_marked is not None and one.masked <= n_marked < end - start:
+                pieces[start + n_marked, 0] = with_class(pieces[start + n_marked, 0], name)
+        pieces[start : min(start + one.masked, end), 0] = BOS
         start = end
+    flat = pieces.ravel().tolist()
+    start = 0
+    for end in (2 * ends).tolist():
+        found.append("".join(flat[start:end]))
+        start = end
+    return found
+
+
+#: Openings by own level and other level, one row after another.
+_BOTH = np.array([opening for row in OPENINGS for opening in row], object)
+_EACH = len(OPENINGS)
+
+
+def _closed(snippets: Sequence[Snippet], ends: Lengths) -> npt.NDArray[np.object_]:
+    """What stands in the span of each token, with its end."""
+    tokens = [one.tokens for one in snippets]
+    pieces = [one for one in tokens if isinstance(one, Pieces)]
+    vocabulary = pieces[0].vocabulary if pieces else None
+    if (
+        isinstance(vocabulary, Vocabulary)
+        and len(pieces) == len(tokens)
+        and all(one.vocabulary is vocabulary for one in pieces)
+    ):
+        ids = np.concatenate([one.ids for one in pieces])
+        texts = vocabulary.closed(ids)
+        split = vocabulary.split(ids)
+    else:
+        texts = np.empty(int(ends[-1]), object)
+        texts[:] = list(map(closed_markup, itertools.chain.from_iterable(tokens)))
+        split = np.flatnonzero([text is None for text in texts])
+    # A token with a part of a character is drawn with those beside it.
+    for n in np.unique(np.searchsorted(ends, split, side="right")).tolist():
+        start = int(ends[n - 1]) if n else 0
+        texts[start : int(ends[n])] = [f"{text}</span>" for text in snippet_markup(tokens[n])]
     return texts
 
 

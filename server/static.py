@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib.util
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -39,13 +40,18 @@ def static_address(name: str) -> str:
 
     The hash follows the file's time of change, so that an edit shows without a restart.
     """
-    path = plotly_script() if name == PLOTLY else STATIC / name
-    return f"/static/{name}?v={_content_hash(path, path.stat().st_mtime_ns)}"
+    path = _path_of(name)
+    return _hashed(name, path, os.stat(path).st_mtime_ns)
 
 
 @lru_cache(maxsize=256)
-def _content_hash(path: Path, changed: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+def _path_of(name: str) -> str:
+    return str(plotly_script() if name == PLOTLY else STATIC / name)
+
+
+@lru_cache(maxsize=256)
+def _hashed(name: str, path: str, changed: int) -> str:
+    return f"/static/{name}?v={hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]}"
 
 
 @lru_cache(maxsize=1)

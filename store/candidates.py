@@ -5,13 +5,13 @@ the right's, from 0.
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, Subquery, and_, bindparam, func, select
 
 from store import packing, rows_candidates, runs, tables, tables_evidence
 from store.engine import reading
+from store.prepared import Prepared
 from store.records import BANDS
 from store.rows import Read
 from store.runs import PublishedRun
@@ -89,11 +89,11 @@ def carried_by(
     connection: Connection, run: PublishedRun, side: str, layer: int, neuron: int
 ) -> tuple[CarriedCandidate, ...]:
     """The candidates in which a version takes part, by k."""
-    found = connection.execute(_carried(), at(run, side, layer, neuron))
-    return tuple(CarriedCandidate(**row, own=row["side"] == side) for row in found.mappings())
+    found = _carried.rows(connection, at(run, side, layer, neuron))
+    return tuple(CarriedCandidate(**row, own=row["side"] == side) for row in found)
 
 
-@cache
+@Prepared
 def _carried() -> Select[Any]:
     """The candidates that a version carries, with its share of each."""
     carrier = tables_evidence.candidate_carrier

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, Select, Table, and_, case, select
@@ -21,6 +20,7 @@ from store.evidence_records import (
     LayerEvidenceRecord,
     LossDifferenceRecord,
 )
+from store.prepared import Prepared
 from store.records import SIDES, Side
 from store.rows import Read
 from store.shown_evidence import (
@@ -65,25 +65,22 @@ def of_neuron(
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         place = at(run, side, layer, neuron)
-
-        def one(query: Select[Any]) -> Read | None:
-            return connection.execute(query, place).mappings().one_or_none()
-
-        row = one(of_version(tables_evidence.neuron_evidence))
-        if not run.has_evidence or row is None:
+        row = _summary.one(connection, place) if run.has_evidence else None
+        if row is None:
             return None
-        senses = connection.execute(of_version(tables_evidence.sense, "rank"), place)
-        checked, joint = one(_check()), one(_joint_density())
-        search = one(of_version(tables_evidence.substitution_search))
-        curve = one(of_version(tables_evidence.hidden_curve))
-        shown = connection.execute(_counterexamples(), place).mappings()
+        checked, joint = _check.one(connection, place), _joint_density.one(connection, place)
+        search, curve = _search.one(connection, place), _curve.one(connection, place)
         return NeuronEvidence(
             hidden=rows_evidence.to_hidden_share(row, curve),
             joint=None if joint is None else rows_evidence.to_joint_density(joint),
-            meaning=rows_evidence.to_meaning(row, senses.mappings(), run.n_vocabulary),
+            meaning=rows_evidence.to_meaning(
+                row, _senses.rows(connection, place), run.n_vocabulary
+            ),
             check=None if checked is None else rows_evidence.to_estimate_check(checked),
             candidates=carried_by(connection, run, side, layer, neuron),
-            counterexamples=tuple(_shown(one, run.n_vocabulary) for one in shown),
+            counterexamples=tuple(
+                _shown(one, run.n_vocabulary) for one in _counterexamples.rows(connection, place)
+            ),
             search=None if search is None else rows_candidates.to_search(search),
         )
 
@@ -138,14 +135,20 @@ def _of_stage(
         return [made(row) for row in found.mappings()]
 
 
-@cache
+_summary = Prepared(lambda: of_version(tables_evidence.neuron_evidence))
+_senses = Prepared(lambda: of_version(tables_evidence.sense, "rank"))
+_search = Prepared(lambda: of_version(tables_evidence.substitution_search))
+_curve = Prepared(lambda: of_version(tables_evidence.hidden_curve))
+
+
+@Prepared
 def _check() -> Select[Any]:
     """How far the estimates of a version's layer are off."""
     check = tables_evidence.estimate_check
     return select(check).where(*here(check, "run_key", "side", "layer"))
 
 
-@cache
+@Prepared
 def _joint_density() -> Select[Any]:
     """A version's joint density with its edges."""
     density, axes = tables_evidence.joint_density, tables_evidence.joint_axes
@@ -154,7 +157,7 @@ def _joint_density() -> Select[Any]:
     return query.join(axes, same)
 
 
-@cache
+@Prepared
 def _counterexamples() -> Select[Any]:
     """A version's counterexamples by kind and rank, with their windows and documents."""
     shown, window, document = tables_evidence.counterexample, tables.window, tables.document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, tuple_
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, 
 from store import labels, rows, runs, selections, tables
 from store.columns import PAIR_COLUMNS, VERSION_COLUMNS
 from store.engine import reading
+from store.prepared import Prepared
 from store.records import ExplorerRow, LabelCounts, NeuronRecord, PairRow, Side, Site
 from store.runs import PublishedRun
 from store.selections import Place, Selection, asked
@@ -33,21 +34,15 @@ def get(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> Neu
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         version = at(run, side, layer, neuron)
-        found = connection.execute(of_version(tables.neuron), version).mappings().one_or_none()
+        found = _neuron.one(connection, version)
         if found is None:
             return None
-        named = connection.execute(_hook_points(), version)
-        histograms = connection.execute(of_version(tables.histogram), version).mappings()
-        partners = connection.execute(
-            of_version(tables.partner, "kind", "rank"), version
-        ).mappings()
-        effects = connection.execute(of_version(tables.logit_effect), version).mappings()
         return rows.to_neuron(
             found,
-            {row.site: row.name for row in named},
-            histograms.all(),
-            partners.all(),
-            effects.one_or_none(),
+            dict(_hook_points.tuples(connection, version)),
+            _histograms.rows(connection, version),
+            _partners.rows(connection, version),
+            _logit_effects.one(connection, version),
             run.n_vocabulary,
         )
 
@@ -163,7 +158,13 @@ def random_neuron(
     return row[1], row[2]
 
 
-@cache
+_neuron = Prepared(lambda: of_version(tables.neuron))
+_histograms = Prepared(lambda: of_version(tables.histogram))
+_partners = Prepared(lambda: of_version(tables.partner, "kind", "rank"))
+_logit_effects = Prepared(lambda: of_version(tables.logit_effect))
+
+
+@Prepared
 def _hook_points() -> Select[tuple[Site, str]]:
     """Site and name of a version's hook points, which are those of its layer."""
     hook_point = tables.hook_point

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import (
     Connection,
     Engine,
     Integer,
-    Row,
     Select,
     bindparam,
     case,
@@ -22,6 +21,7 @@ from sqlalchemy import (
 from store import tables
 from store.engine import known, reading, writing
 from store.errors import AmbiguousRun, RunNotFound
+from store.prepared import Compiled, Prepared
 from store.records import (
     CorpusRecord,
     LayerRecord,
@@ -62,17 +62,16 @@ def published(connection: Connection, run_id: str) -> PublishedRun:
     """The keys of a published run with this very id; `RunNotFound` if there is none."""
 
     def find() -> PublishedRun:
-        row = connection.execute(_published(), {"run_id": run_id}).one_or_none()
-        if row is None:
+        rows = _published.tuples(connection, {"run_id": run_id})
+        if not rows:
             raise _not_found(run_id, None)
-        return PublishedRun(*row)
+        return PublishedRun(*rows[0])
 
     return known(connection, ("published", run_id), find)
 
 
-@cache
+@Prepared
 def _published() -> Select[Any]:
-    """Built once: every page asks it several times."""
     run, vocabulary, stage = tables.run, tables.vocabulary, tables.run_stage
     evidence = select(stage.c.stage).where(stage.c.run_key == run.c.key, stage.c.stage == EVIDENCE)
     return (
@@ -92,7 +91,9 @@ def _published() -> Select[Any]:
 def list_runs(engine: Engine, pair: str | None = None) -> list[RunRecord]:
     """Published runs, newest first; with `pair`, those of this slug."""
     with reading(engine) as connection:
-        return _records(connection, _selection(pair))
+        if pair is None:
+            return _records(connection, _listed_of_all)
+        return _records(connection, _listed, {"slug": pair})
 
 
 def get_run(engine: Engine, name: str, pair: str | None = None) -> RunRecord:
@@ -103,12 +104,12 @@ def get_run(engine: Engine, name: str, pair: str | None = None) -> RunRecord:
     name = name.strip().lower()
     values: dict[str, object] = {}
     if name == LATEST:
-        query = _selection(pair).limit(1)
+        query = _newest_of_all if pair is None else _newest
     else:
-        query = _named(pair is None)
+        query = _named_of_all if pair is None else _named
         values = {"name": name, "length": len(name)}
-        if pair is not None:
-            values["slug"] = pair
+    if pair is not None:
+        values["slug"] = pair
     with reading(engine) as connection:
         found = _records(connection, query, values) if name else []
     if not found:
@@ -125,7 +126,7 @@ def get_run(engine: Engine, name: str, pair: str | None = None) -> RunRecord:
 def latest_run(engine: Engine, pair: str) -> RunRecord | None:
     """The newest published run of a pair, None where there is none."""
     with reading(engine) as connection:
-        found = _records(connection, _newest(), {"slug": pair})
+        found = _records(connection, _newest, {"slug": pair})
     return found[0] if found else None
 
 
@@ -170,17 +171,33 @@ def delete_run(engine: Engine, run_id: str) -> None:
     remove(engine, key)
 
 
-@cache
-def _named(any_pair: bool) -> Select[tuple[object, ...]]:
-    """Runs whose id begins like this, built once."""
+@Prepared
+def _named_of_all() -> Select[Any]:
+    """Runs whose id begins like this."""
     start = func.substr(tables.run.c.identity_sha256, 1, bindparam("length", type_=Integer))
-    query = _selection().where(start == bindparam("name"))
-    return query if any_pair else query.where(tables.pair.c.slug == bindparam("slug"))
+    return _selection().where(start == bindparam("name"))
 
 
-def _selection(pair: str | None = None) -> Select[tuple[object, ...]]:
+@Prepared
+def _named() -> Select[Any]:
+    """Those of a pair."""
+    start = func.substr(tables.run.c.identity_sha256, 1, bindparam("length", type_=Integer))
+    return _of_pair().where(start == bindparam("name"))
+
+
+@Prepared
+def _listed_of_all() -> Select[Any]:
+    return _selection()
+
+
+@Prepared
+def _listed() -> Select[Any]:
+    return _of_pair()
+
+
+def _selection() -> Select[Any]:
     run = tables.run
-    query = (
+    return (
         select(run, tables.pair, tables.corpus, _left, _right)
         .join(tables.pair, tables.pair.c.id == run.c.pair_id)
         .join(tables.corpus, tables.corpus.c.id == run.c.corpus_id)
@@ -189,40 +206,61 @@ def _selection(pair: str | None = None) -> Select[tuple[object, ...]]:
         .where(run.c.status == "published")
         .order_by(run.c.published_at.desc(), run.c.key.desc())
     )
-    return query if pair is None else query.where(tables.pair.c.slug == pair)
 
 
-@cache
-def _newest() -> Select[tuple[object, ...]]:
-    """The newest run of a pair, built once."""
-    return _selection().where(tables.pair.c.slug == bindparam("slug")).limit(1)
+def _of_pair() -> Select[Any]:
+    return _selection().where(tables.pair.c.slug == bindparam("slug"))
 
 
-@cache
+@Prepared
+def _newest() -> Select[Any]:
+    """The newest run of a pair."""
+    return _of_pair().limit(1)
+
+
+@Prepared
+def _newest_of_all() -> Select[Any]:
+    return _selection().limit(1)
+
+
+@Prepared
 def _stages() -> Select[Any]:
     stage = tables.run_stage
     return (
-        select(stage.c.run_key, stage.c.stage)
-        .where(stage.c.run_key.in_(bindparam("keys", expanding=True)))
+        select(stage.c.stage)
+        .where(stage.c.run_key == bindparam("run_key"))
         .order_by(stage.c.published_at, stage.c.stage)
     )
 
 
+@cache
+def _columns() -> dict[object, int]:
+    """The columns of `_selection` → their places."""
+    return {column: place for place, column in enumerate(_selection().selected_columns)}
+
+
 def _records(
-    connection: Connection,
-    query: Select[tuple[object, ...]],
-    values: Mapping[str, object] | None = None,
+    connection: Connection, query: Prepared, values: Mapping[str, object] | None = None
 ) -> list[RunRecord]:
-    found = connection.execute(query, dict(values or {})).all()
-    stages: dict[int, list[str]] = {}
-    keys = [row._mapping[tables.run.c.key] for row in found]
-    for key, name in connection.execute(_stages(), {"keys": keys}):
-        stages.setdefault(key, []).append(name)
-    return [_record(row, tuple(stages.get(key, ()))) for key, row in zip(keys, found, strict=True)]
+    found = query.raw(connection, values or {})
+    made, key = query.on(connection), _columns()[tables.run.c.key]
+    return [
+        _record(
+            made,
+            row,
+            tuple(name for (name,) in _stages.tuples(connection, {"run_key": row[key]})),
+        )
+        for row in found
+    ]
 
 
-def _record(row: Row[tuple[object, ...]], stages: tuple[str, ...]) -> RunRecord:
-    values, run, pair = row._mapping, tables.run.c, tables.pair.c
+@lru_cache(maxsize=64)
+def _record(made: Compiled, row: tuple[Any, ...], stages: tuple[str, ...]) -> RunRecord:
+    """The record of a row as the driver gave it; every page asks for one, and it is the same as
+    long as the row is."""
+    processed = made(row)
+    values = {column: processed[place] for column, place in _columns().items()}
+    run, pair = tables.run.c, tables.pair.c
     as_run = (
         "id",
         "identity_sha256",
@@ -242,8 +280,8 @@ def _record(row: Row[tuple[object, ...]], stages: tuple[str, ...]) -> RunRecord:
             slug=values[pair.slug],
             name=values[pair.name],
             description=values[pair.description],
-            left=_model(row, "left"),
-            right=None if values[run.right_model_id] is None else _model(row, "right"),
+            left=_model(values, "left"),
+            right=None if values[run.right_model_id] is None else _model(values, "right"),
         ),
         corpus=CorpusRecord(
             fingerprint=values[tables.corpus.c.fingerprint], spec=values[tables.corpus.c.spec]
@@ -253,10 +291,10 @@ def _record(row: Row[tuple[object, ...]], stages: tuple[str, ...]) -> RunRecord:
     )
 
 
-def _model(row: Row[tuple[object, ...]], side: str) -> ModelRecord:
+def _model(values: Mapping[object, Any], side: str) -> ModelRecord:
     model = _left if side == "left" else _right
     columns = [column for column in model.c if column.name != "id"]
-    return ModelRecord(**{column.name: row._mapping[column] for column in columns})
+    return ModelRecord(**{column.name: values[column] for column in columns})
 
 
 def _not_found(name: str, pair: str | None) -> RunNotFound:

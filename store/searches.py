@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, and_, bindparam, func, insert, select
@@ -16,6 +15,7 @@ from store.bulk import ChunkedLoad
 from store.engine import reading, writing
 from store.errors import AlreadyPublished, RunNotFound, StoreError
 from store.evidence_records import CounterexampleRecord, SubstitutionSearchRecord
+from store.prepared import Prepared
 from store.records import DocumentRecord, WindowRecord
 from store.types import now
 from store.windows import unknown_documents, unknown_windows
@@ -63,10 +63,10 @@ def count(engine: Engine, run_id: str) -> int:
     changes. `RunNotFound` for an unknown run."""
     with reading(engine) as connection:
         key = runs.published(connection, run_id).key
-        return connection.scalar(_counted(), {"run_key": key}) or 0
+        return int(_counted.tuples(connection, {"run_key": key})[0][0])
 
 
-@cache
+@Prepared
 def _counted() -> Select[Any]:
     search = tables_evidence.substitution_search
     of_run = search.c.run_key == bindparam("run_key")

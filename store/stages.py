@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import cache
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 from uuid import uuid4
@@ -33,6 +32,7 @@ from store import runs, tables, tables_evidence
 from store.engine import reading, writing
 from store.errors import AlreadyPublished, LoadInterrupted, RunNotFound, StoreError
 from store.evidence_records import StageRecord
+from store.prepared import Prepared
 from store.removal import IDLE
 from store.runs import EVIDENCE, PublishedRun
 from store.types import now
@@ -61,11 +61,11 @@ def is_published(connection: Connection, key: int, name: str) -> bool:
 
 
 def _stage(connection: Connection, key: int, name: str) -> StageRecord | None:
-    row = connection.execute(_of_run(), {"run_key": key, "stage": name}).one_or_none()
-    return None if row is None else StageRecord(*row)
+    rows = _of_run.tuples(connection, {"run_key": key, "stage": name})
+    return StageRecord(*rows[0]) if rows else None
 
 
-@cache
+@Prepared
 def _of_run() -> Select[Any]:
     columns = tables.run_stage.c
     return select(

@@ -1,12 +1,13 @@
-// The values of a neuron page's examples: most of what the page would weigh, and of use in a popover
-// alone (tokens.js). They are fetched once a pointer or the focus comes to the examples.
+// The values of a neuron page's examples and counterexamples: most of what the page would weigh, and
+// of use in a popover alone (tokens.js). They are fetched once a pointer or the focus comes to them.
 
+const PLACES = [".band", "#counterexamples"];
 const source = document.querySelector("[data-values]").dataset.values;
 const SOON_MS = 300;
 let asked = null;
 
 function say(said) {
-  for (const line of document.querySelectorAll(".band .tokens")) {
+  for (const line of document.querySelectorAll(PLACES.map((place) => `${place} .tokens`).join(", "))) {
     if (said && !line.hasAttribute("data-post")) line.dataset.said = said; else delete line.dataset.said;
   }
   document.dispatchEvent(new Event("values-here"));
@@ -30,6 +31,6 @@ async function ask() {
   }
 }
 
-for (const band of document.querySelectorAll(".band")) {
-  for (const kind of ["pointerover", "focusin", "values-wanted"]) band.addEventListener(kind, () => { asked ??= ask(); });
+for (const place of document.querySelectorAll(PLACES.join(", "))) {
+  for (const kind of ["pointerover", "focusin", "values-wanted"]) place.addEventListener(kind, () => { asked ??= ask(); });
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from statistics import median
 
 from server import urls
 from server.compose.values import finite
@@ -22,7 +21,7 @@ from server.pages.evidence import (
     PolysemanticityView,
     SubstitutionSearchView,
 )
-from server.pages.lazy import Singles, TokenTexts, ValueRows
+from server.pages.lazy import Singles, Table, TokenTexts, ValueRows
 from server.pages.neuron import ExampleView, SenseView
 from server.token_text import token_string
 from store.distributions import HiddenShares
@@ -158,7 +157,7 @@ def _hidden(
         mass=Singles(hidden.mass),
         lowest_top_quantile=quantile,
         lowest_top_share=below,
-        layer_median=median(exact) if exact else None,
+        layer_median=_middle(exact),
         layer_quantile=layer_quantile(hidden.share, exact),
         check=None
         if check is None
@@ -199,6 +198,14 @@ def layer_quantile(value: float | None, of_layer: Sequence[float]) -> float | No
     return (lower + (not_higher - lower - 1) / 2) / (len(of_layer) - 1)
 
 
+def _middle(ascending: Sequence[float]) -> float | None:
+    """The median of what is in order already."""
+    if not ascending:
+        return None
+    half, odd = divmod(len(ascending), 2)
+    return ascending[half] if odd else (ascending[half - 1] + ascending[half]) / 2
+
+
 def _polysemanticity(
     meaning: PolysemanticityRecord | None, scores_of_layer: Sequence[float]
 ) -> PolysemanticityView | None:
@@ -213,7 +220,7 @@ def _polysemanticity(
         token_entropy=finite(meaning.token_entropy),
         token_variance_explained=finite(meaning.token_variance_explained),
         max_token_share=finite(meaning.max_token_share),
-        layer_median=median(scores_of_layer) if scores_of_layer else None,
+        layer_median=_middle(scores_of_layer),
         layer_quantile=layer_quantile(meaning.score, scores_of_layer),
     )
 
@@ -224,7 +231,7 @@ def _joint_density(joint: JointDensityRecord | None) -> JointDensityView | None:
     return JointDensityView(
         mid_edges=tuple(joint.mid_edges.tolist()),
         post_edges=tuple(joint.post_edges.tolist()),
-        counts=tuple(map(tuple, joint.counts.tolist())),
+        counts=Table(joint.counts),
     )
 
 

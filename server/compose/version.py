@@ -10,7 +10,7 @@ from server.band_titles import band_title
 from server.compose.neuron_evidence import evidence_view, sense_views
 from server.compose.values import finite
 from server.pages.evidence import SiteName
-from server.pages.lazy import Pieces, TokenTexts, ValueRows
+from server.pages.lazy import Pieces, TokenTexts, ValueRows, Wholes
 from server.pages.neuron import (
     BandEdges,
     BandView,
@@ -163,7 +163,7 @@ def site_view(statistics: SiteStatistics) -> SiteView:
         kurtosis=finite(statistics.kurtosis),
         min=finite(statistics.min),
         max=finite(statistics.max),
-        histogram=HistogramView(edges(), tuple(statistics.counts.tolist())),
+        histogram=HistogramView(edges(), Wholes(statistics.counts)),
     )
 
 

@@ -84,6 +84,10 @@ class ActivationAxis:
 
     def edges(self) -> list[float]:
         """The edges of the shown cells, in cells from `left`; [last − first + 2]."""
+        return self._edges
+
+    @cached_property
+    def _edges(self) -> list[float]:
         # The middle cell alone is two wide: its lower edge is at -1, its upper one at 1.
         inner = [*range(self.first - 1, 0), *range(1, self.last + 1)]
         return [edge - self.left for edge in [*inner, self.right]]
@@ -93,9 +97,10 @@ class ActivationAxis:
 
         Counts outside first … last go to the nearest shown cell.
         """
-        found = np.zeros(self.last - self.first + 1, dtype=np.int64)
-        np.add.at(found, _shown_cells(self), np.asarray(counts, dtype=np.int64))
-        return found
+        # As floats, which hold whole numbers up to 2⁵³: adding in place takes ten times as long.
+        given = np.asarray(counts, dtype=np.int64)
+        found = np.bincount(_shown_cells(self), given, self.last - self.first + 1)
+        return found.astype(np.int64)
 
     def rebin_mass(self, mass: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """As `rebin`, of what is no count: [last − first + 1] float64, sum conserved."""
@@ -104,6 +109,9 @@ class ActivationAxis:
 
     def ticks(self) -> list[float]:
         """Round activations inside the axis: 0 and ± powers of ten, at least a label apart."""
+        return list(_ticks(self))
+
+    def _round_numbers(self) -> list[float]:
         nearest = 0.07 * (self.right - self.left)
         found = [0.0]
         for sign in (1, -1):
@@ -116,6 +124,27 @@ class ActivationAxis:
                     found.append(value)
                     previous = place
         return sorted(value for value in found if self.left <= self.place(value) <= self.right)
+
+
+@lru_cache(maxsize=1024)
+def _ticks(axis: ActivationAxis) -> tuple[float, ...]:
+    """`axis.ticks()`, which three figures of a page ask for."""
+    return tuple(axis._round_numbers())
+
+
+@lru_cache(maxsize=1024)
+def tick_marks(axis: ActivationAxis, floor: int) -> str:
+    """The ticks beneath a floor with their names, as markup."""
+    parts = []
+    for value in axis.ticks():
+        x = axis.percent(value)
+        anchor = "start" if x < 2 else "end" if x > 98 else "middle"
+        parts.append(
+            f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="{floor}" y2="{floor + 4}"/>'
+            f'<text x="{x:.2f}%" y="{floor + 15}" text-anchor="{anchor}">'
+            f"{short_number(value)}</text>"
+        )
+    return "".join(parts)
 
 
 @lru_cache(maxsize=256)
@@ -191,16 +220,30 @@ class CountAxis:
         return [10**exponent for exponent in range(0, highest + 1, step)]
 
 
-def step_path(edges: Sequence[float], heights: npt.NDArray[np.float64]) -> str:
-    """A closed path of steps over cells between `edges`, to a tenth: `heights` are measured from
-    the top, 100 is the floor. Runs of equal height are joined."""
-    tenths = np.rint(10 * heights).astype(np.int64)
-    changed = np.flatnonzero(np.diff(tenths, prepend=1000)).tolist()
-    parts = [
-        f"H{edges[n]:g}V{tenth / 10:g}"
-        for n, tenth in zip(changed, tenths[changed].tolist(), strict=True)
-    ]
-    return f"M0 100{''.join(parts)}H{edges[-1]:g}V100Z"
+_FLOOR = 1000
+#: Where a step goes down or up to, in tenths of a percent from the top.
+_VERTICALS = [f"V{tenth / 10:g}" for tenth in range(_FLOOR + 1)]
+
+
+@lru_cache(maxsize=1024)
+def _horizontals(axis: ActivationAxis) -> tuple[str, ...]:
+    """The ways to an axis's edges."""
+    return tuple(f"H{edge:g}" for edge in axis.edges())
+
+
+def step_path(axis: ActivationAxis, heights: npt.NDArray[np.float64]) -> str:
+    """A closed path of steps over an axis's cells, to a tenth: `heights`, 0 … 100, are measured
+    from the top, 100 is the floor. Runs of equal height are joined."""
+    tenths: list[int] = np.rint(10 * heights).astype(np.int64).tolist()
+    ways = _horizontals(axis)
+    parts = ["M0 100"]
+    before = _FLOOR
+    for way, tenth in zip(ways, tenths, strict=False):  # a last edge ends the last cell
+        if tenth != before:
+            parts.append(way)
+            parts.append(_VERTICALS[tenth])
+            before = tenth
+    return f"{''.join(parts)}{ways[-1]}V100Z"
 
 
 def short_count(count: int) -> str:

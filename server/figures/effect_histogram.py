@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup, escape
 
-from server.figures.axes import ActivationAxis, short_number, step_path
+from server.figures.axes import ActivationAxis, step_path, tick_marks
 from server.figures.histogram import TOP_WORDS
 from server.number_text import share as share_text
 
@@ -63,16 +63,9 @@ def effect_histogram(
         f"<title>{escape(name)}: share of effect by activation at {escape(hook_point)}</title>",
         f"<desc>{escape(said)}</desc>",
         f'<g class="grid"><line class="floor" x1="0" x2="100%" y1="{floor}" y2="{floor}"/>',
+        tick_marks(axis, floor),
+        "</g>",
     ]
-    for value in axis.ticks():
-        x = axis.percent(value)
-        anchor = "start" if x < 2 else "end" if x > 98 else "middle"
-        parts.append(
-            f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="{floor}" y2="{floor + 4}"/>'
-            f'<text x="{x:.2f}%" y="{floor + 15}" text-anchor="{anchor}">'
-            f"{short_number(value)}</text>"
-        )
-    parts.append("</g>")
     if shares.size:
         parts.append(
             f'<svg y="{PLOT_TOP}" width="100%" height="{PLOT_HEIGHT}" '
@@ -121,4 +114,4 @@ def _divide(
 def _steps(axis: ActivationAxis, shares: npt.NDArray[np.float64], highest: float) -> str:
     """A closed path of steps, in cells across and percent down."""
     heights = np.minimum(axis.rebin_mass(shares) / highest, 1.0)
-    return step_path(axis.edges(), 100 - 100 * heights)
+    return step_path(axis, 100 - 100 * heights)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from itertools import accumulate
 
 from markupsafe import Markup, escape
@@ -67,7 +68,7 @@ def hidden_curves(curves: Sequence[HiddenCurve], estimated: bool) -> Markup:
         f"<title>Share of effect below each quantile of activation"
         f"{' (estimates)' if estimated else ''}</title>",
         f"<desc>{escape(_description(curves))}</desc>",
-        *_grid(),
+        _grid(),
         *_even_effect(),
     ]
     for curve in curves:
@@ -90,6 +91,7 @@ def _description(curves: Sequence[HiddenCurve]) -> str:
     return " ".join(said)
 
 
+@lru_cache(maxsize=4096)  # those of the curves are the same on every page
 def _x(quantile: float) -> float:
     """Percent of the width."""
     place = _END if quantile >= 1 else min(-math.log10(1 - quantile), _END)
@@ -100,7 +102,8 @@ def _y(share: float) -> float:
     return _FLOOR - (_FLOOR - _TOP) * min(max(share, 0.0), 1.0)
 
 
-def _grid() -> list[str]:
+@cache
+def _grid() -> str:
     parts = ['<g class="grid">']
     for share in (0.0, 0.5, 1.0):
         y = _y(share)
@@ -120,7 +123,7 @@ def _grid() -> list[str]:
         f'<text class="name" x="{(_LEFT + _RIGHT) / 2:.0f}%" y="{HEIGHT - 6}" '
         'text-anchor="middle">quantile of each version’s own activation (stretched)</text></g>'
     )
-    return parts
+    return "".join(parts)
 
 
 def _polyline(kind: str, points: Sequence[tuple[float, float]]) -> str:
@@ -133,6 +136,7 @@ def _polyline(kind: str, points: Sequence[tuple[float, float]]) -> str:
     )
 
 
+@cache
 def _even_effect() -> list[str]:
     """H(q) = q."""
     quantiles = [1 - 10 ** (-_END * n / 40) for n in range(41)]

@@ -19,8 +19,8 @@ from server.figures.axes import (
     Counts,
     activation_axis,
     short_count,
-    short_number,
     step_path,
+    tick_marks,
 )
 
 PLOT_TOP = 44
@@ -132,14 +132,7 @@ def _grid(axis: ActivationAxis, counts_axis: CountAxis) -> list[str]:
         parts.append(f'<line x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>')
     parts.append('<text class="name" x="0" y="10">tokens (log)</text>')
     parts.append(f'<line class="floor" x1="0" x2="100%" y1="{floor}" y2="{floor}"/>')
-    for value in axis.ticks():
-        x = axis.percent(value)
-        anchor = "start" if x < 2 else "end" if x > 98 else "middle"
-        parts.append(f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="{floor}" y2="{floor + 4}"/>')
-        parts.append(
-            f'<text x="{x:.2f}%" y="{floor + 15}" text-anchor="{anchor}">'
-            f"{short_number(value)}</text>"
-        )
+    parts.append(tick_marks(axis, floor))
     parts.append("</g>")
     return parts
 
@@ -189,7 +182,7 @@ def _width(text: str) -> float:
 def _steps(axis: ActivationAxis, counts_axis: CountAxis, counts: Sequence[int] | Counts) -> str:
     """A closed path of steps in cells across and percent down; runs of equal height are joined."""
     heights = counts_axis.heights(axis.rebin(counts))
-    return step_path(axis.edges(), 100 - 100 * heights)
+    return step_path(axis, 100 - 100 * heights)
 
 
 def _markers(

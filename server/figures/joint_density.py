@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup, escape
 
-from server.figures.axes import short_count, short_number
+from server.figures.axes import Counts, short_count, short_number
 
 HEIGHT = 300
 _TOP, _FLOOR = 18, 252
@@ -80,17 +80,18 @@ def joint_density(
     side: str,
     mid_edges: Sequence[float],
     post_edges: Sequence[float],
-    counts: Sequence[Sequence[int]],
+    counts: Counts,
     median: float | None,
     lifted: Sequence[Lifted] = (),
 ) -> Markup:
-    """The figure of one version; `median` is that of `mid`, left of which `lifted` is drawn.
+    """The figure of one version; `counts` are [mid, post].
 
-    It is a group and no image, for it holds links: an image has no parts to be reached.
+    `median` is that of `mid`, left of which `lifted` is drawn. It is a group and no image, for it
+    holds links: an image has no parts to be reached.
     """
-    across = bin_axis(mid_edges, [sum(row) for row in counts])
-    down = bin_axis(post_edges, [sum(column) for column in zip(*counts, strict=True)])
-    total = sum(map(sum, counts))
+    across = bin_axis(mid_edges, counts.sum(axis=1).tolist())
+    down = bin_axis(post_edges, counts.sum(axis=0).tolist())
+    total = int(counts.sum())
     title = f"{name}: activation before (mid) and after (post) the LayerNorm"
     parts = [
         f'<svg class="figure joint-density {escape(side)}" role="group" '
@@ -123,9 +124,9 @@ def joint_density(
     return Markup("".join(parts))
 
 
-def largest_class(counts: Sequence[Sequence[int]]) -> int:
+def largest_class(counts: Counts) -> int:
     """The darkest class that the figure uses, for its legend; 0 without a token."""
-    return colour_class(max((max(row, default=0) for row in counts), default=0))
+    return colour_class(int(counts.max(initial=0)))
 
 
 def class_name(level: int) -> str:
@@ -144,13 +145,15 @@ def _y(axis: BinAxis, value: float) -> float:
     return _FLOOR - (_FLOOR - _TOP) * axis.share(value)
 
 
-def _cells(across: BinAxis, down: BinAxis, counts: Sequence[Sequence[int]]) -> list[str]:
+def _cells(across: BinAxis, down: BinAxis, counts: Counts) -> list[str]:
     """One path for each class of colour; rows of `counts` run across the figure."""
-    shown = np.array(counts, dtype=np.int64)[across.first : across.last, down.first : down.last]
+    shown = counts[across.first : across.last, down.first : down.last]
     powers = 10 ** np.arange(CLASSES)
     levels = np.searchsorted(powers, shown, side="right")
     # A run of one class up a column is one rectangle: from its lowest cell to its highest.
-    starts = np.flatnonzero(np.diff(levels, axis=1, prepend=-1))
+    begins = np.ones(levels.shape, bool)
+    begins[:, 1:] = levels[:, 1:] != levels[:, :-1]
+    starts = np.flatnonzero(begins)
     ends = [*starts[1:].tolist(), levels.size]
     height = down.last - down.first
     paths: dict[int, list[str]] = {}

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from server.pages.fields import HTML_ONLY
-from server.pages.lazy import Numbers, SiteName, Texts, Values
+from server.pages.lazy import Numbers, SiteName, Tallies, Texts, Values
 
 __all__ = ["SideName", "SiteName"]
 
@@ -96,7 +96,7 @@ class JointDensityView:
 
     mid_edges: tuple[float, ...]
     post_edges: tuple[float, ...]
-    counts: tuple[tuple[int, ...], ...]
+    counts: Tallies
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pydantic import InstanceOf, PlainSerializer
 
 from server.token_text import token_string
 from store.packing import PackedValues
-from store.records import SITES, FloatArray, HalfArray, Site, TokenArray
+from store.records import SITES, CountArray, FloatArray, HalfArray, Site, TokenArray
 
 SiteName = Literal["pre", "mid", "post"]
 
@@ -126,6 +126,43 @@ class TokenTexts(Sequence[str]):
         return len(self.pieces)
 
 
+class Wholes(Sequence[int]):
+    """Whole numbers of an array [n] int64; figures read the array."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: CountArray) -> None:
+        self.array = array
+
+    @overload
+    def __getitem__(self, place: int) -> int: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[int, ...]: ...
+    def __getitem__(self, place: int | slice) -> int | tuple[int, ...]:
+        if isinstance(place, slice):
+            return tuple(self.array[place].tolist())
+        return int(self.array[place])
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> npt.NDArray[Any]:
+        return self.array.astype(dtype or self.array.dtype, copy=bool(copy))
+
+
+class Table:
+    """Whole numbers of an array [rows, columns]; figures read the array, JSON lists of rows."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: CountArray) -> None:
+        self.array = array
+
+
+def _rows(table: Table) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(tuple, table.array.tolist()))
+
+
 class Singles(Sequence[float]):
     """Single-precision numbers; those that are asked for come as their shortest decimals."""
 
@@ -160,4 +197,8 @@ Values = Annotated[
     PlainSerializer(dict, return_type=dict[SiteName, tuple[float, ...]]),
 ]
 Texts = Annotated[InstanceOf[TokenTexts], PlainSerializer(_all, return_type=tuple[str, ...])]
+Tally = Annotated[InstanceOf[Wholes], PlainSerializer(_all, return_type=tuple[int, ...])]
+Tallies = Annotated[
+    InstanceOf[Table], PlainSerializer(_rows, return_type=tuple[tuple[int, ...], ...])
+]
 Numbers = Annotated[InstanceOf[Singles], PlainSerializer(_all, return_type=tuple[float, ...])]

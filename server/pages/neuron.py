@@ -18,7 +18,7 @@ from server.pages.evidence import (
     SiteName,
 )
 from server.pages.fields import HTML_ONLY, Link
-from server.pages.lazy import Texts, Values
+from server.pages.lazy import Tally, Texts, Values
 from server.pages.sharing import SharingView
 
 
@@ -30,7 +30,7 @@ class HistogramView:
     """
 
     edges: tuple[float, ...]
-    counts: tuple[int, ...]
+    counts: Tally
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,13 @@ async def _owner(request: Request) -> access.Person:
     return access.require(request, "owner")
 
 
-TheSite = Annotated[Site, Depends(site_of)]
+async def _site(request: Request) -> Site:
+    return site_of(request)
+
+
+#: Asked for by a coroutine, as all that does not wait: for a plain function a request goes to a
+#: thread and back, which takes longer than what the function does.
+TheSite = Annotated[Site, Depends(_site)]
 
 #: Whoever asks, if they may label; stands before the body, which is read for nobody else.
 Annotator = Annotated[access.Person, Depends(_annotator)]

@@ -157,6 +157,8 @@ def test_the_file_has_the_values_that_the_page_asks_for(served: Served) -> None:
     assert len(values) > 20
     assert {name: read[name] for name in values} == values
     assert any("other-post" in rows for rows in values.values())
+    assert any("-unlike-" in name for name in values), "of counterexamples, too"
+    assert 'data-post="' not in page
 
 
 def test_a_run_without_evidence_and_a_single_side_say_so(served: Served) -> None:

@@ -177,7 +177,7 @@ def drawn_density(counts: np.ndarray, lifted: tuple[Lifted, ...] = ()) -> Elemen
             side="left",
             mid_edges=EDGES,
             post_edges=EDGES,
-            counts=counts.tolist(),
+            counts=counts,
             median=0.0,
             lifted=lifted,
         )
@@ -197,8 +197,8 @@ def test_each_cell_with_tokens_is_drawn_once_in_its_class() -> None:
     assert [class_name(n) for n in range(1, 7)] == [
         "1–9", "10–99", "100–999", "1k–10k", "10k–100k", "100k+",
     ]  # fmt: skip
-    assert largest_class(counts.tolist()) == 6
-    assert largest_class(np.zeros((5, 5), int).tolist()) == 0
+    assert largest_class(counts) == 6
+    assert largest_class(np.zeros((5, 5), np.int64)) == 0
     drawn_density(np.zeros((5, 5), np.int64))
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from server.pages.lazy import Pieces
 from server.snippets import Snippet, draw_snippets
 from server.token_text import heat_map, value_attributes
+from server.vocabulary import Vocabulary
 
 
 def snippets(number: int) -> list[Snippet]:
@@ -59,3 +63,18 @@ def test_together_is_as_alone() -> None:
 @pytest.mark.parametrize("number", [0, 1])
 def test_none_and_one(number: int) -> None:
     assert len(list(draw_snippets(snippets(number)))) == number
+
+
+def test_tokens_of_one_vocabulary_are_drawn_as_their_bytes() -> None:
+    rng = np.random.default_rng(1)
+    words = [b" self", b"(", "é".encode(), *"é".encode("latin-1").split(b" "), b"\xc3", b"\xa9"]
+    vocabulary = Vocabulary(words)
+    by_id = [
+        replace(one, tokens=Pieces(rng.integers(0, len(words), len(one.tokens)), vocabulary))
+        for one in snippets(20)
+    ]
+    as_bytes = [replace(one, tokens=list(one.tokens)) for one in by_id]
+    for _ in range(2):  # what was made the first time is looked up the second
+        assert list(draw_snippets(by_id)) == list(draw_snippets(as_bytes))
+    mixed = [by_id[0], as_bytes[1]]
+    assert list(draw_snippets(mixed, popovers=False)) == list(draw_snippets(as_bytes[:2], False))
