@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import islice
+from functools import lru_cache
+from itertools import groupby, islice
 from typing import Any
 from uuid import uuid4
 
@@ -17,20 +18,27 @@ from store.bulk import ChunkedLoad, Progress, Row, RowsByTable, refresh_statisti
 from store.engine import writing
 from store.errors import AlreadyPublished, LoadInterrupted, StoreError
 from store.records import (
+    BANDS,
     DocumentRecord,
     ExampleRecord,
+    FloatArray,
     LayerRecord,
     LossRecord,
     ModelRecord,
     NeuronRecord,
     RunRecord,
+    Side,
     WindowRecord,
 )
 from store.removal import abandon, disown, remove, sweep
 from store.token_records import TokenCountsRecord, TokenNeuronsRecord
+from store.token_scales import TokenScalesRecord, of_token_scales, unpack_scales
 from store.types import now
 
 __all__ = ["Loader", "Progress", "loading", "sweep"]
+
+CHUNK_OF_EXAMPLES = 40  # versions, each with about fifty
+_SCALES_AT_ONCE = 4_096  # windows whose scales are unpacked
 
 CHUNK_OF_NEURONS = 250  # versions, each with about a dozen rows in five tables
 
@@ -38,9 +46,9 @@ CHUNK_OF_NEURONS = 250  # versions, each with about a dozen rows in five tables
 class Loader:
     """What `loading` gives: a method a kind of record, each of which may be called repeatedly.
 
-    Order: vocabulary, documents, windows, neurons, examples (foreign keys); layers, losses and the
-    token index (after the vocabulary, once or not at all) at any time; publish last. Iterables may
-    be generators: rows go out in chunks.
+    Order: vocabulary, documents, windows, neurons, token scales (or none), examples; layers, losses
+    and the token index (after the vocabulary, once or not at all) at any time; publish last.
+    Iterables may be generators: rows go out in chunks.
     """
 
     def __init__(
@@ -54,6 +62,9 @@ class Loader:
         self._chunks = ChunkedLoad(self._claimed, progress)
         self._n_vocabulary: int | None = None
         self._hook_points: dict[Row, str] = {}
+        self._windows: set[tuple[int, int]] = set()
+        self._scales: dict[Row, bytes] = {}  # packed, by side, layer, document, window
+        self._unpacked = lru_cache(_SCALES_AT_ONCE)(self._scales_at)
 
     def vocabulary(self, tokens: list[bytes]) -> None:
         """The bytes of each token id (index = id). Needed before windows, neurons, examples."""
@@ -91,9 +102,12 @@ class Loader:
     def windows(self, records: Iterable[WindowRecord]) -> int:
         """Token windows that examples show, each once."""
         n = self._tokens_known()
-        return self._chunks.load(
-            "windows", records, lambda r: {tables.window: [rows.of_window(self._key, r, n)]}
-        )
+
+        def split(record: WindowRecord) -> RowsByTable:
+            self._windows.add((record.document, record.window))
+            return {tables.window: [rows.of_window(self._key, record, n)]}
+
+        return self._chunks.load("windows", records, split)
 
     def neurons(self, records: Iterable[NeuronRecord]) -> int:
         """Versions with their histograms, partners and logit effects."""
@@ -111,8 +125,8 @@ class Loader:
             return {
                 tables.hook_point: hook_points,
                 tables.neuron: [rows.of_neuron(self._key, record)],
-                tables.histogram: rows.of_histograms(self._key, record),
-                tables.partner: rows.of_partners(self._key, record),
+                tables.histogram: [rows.of_histogram(self._key, record)],
+                tables.partner: [rows.of_partners(self._key, record)],
                 tables.logit_effect: rows.of_logit_effects(self._key, record, n),
             }
 
@@ -126,10 +140,39 @@ class Loader:
                 refresh_statistics(connection, (tables.neuron,))
         return written + self._chunks.load("neurons", iterator, split, CHUNK_OF_NEURONS)
 
+    def token_scales(self, records: Iterable[TokenScalesRecord]) -> int:
+        """What SoLU and its LayerNorm divide by, before the examples that it makes small."""
+
+        def split(record: TokenScalesRecord) -> RowsByTable:
+            row = of_token_scales(self._key, record)
+            self._scales[row[1:-1]] = row[-1]
+            return {tables.token_scale: [row]}
+
+        return self._chunks.load("token scales", records, split)
+
     def examples(self, records: Iterable[ExampleRecord]) -> int:
-        """Examples of versions that were loaded, on windows that were loaded."""
+        """Examples of versions that were loaded, on windows that were loaded, together by version.
+
+        Returns the examples written."""
+
+        def split(some: list[ExampleRecord]) -> RowsByTable:
+            record = sorted(some, key=lambda one: (BANDS.index(one.band), one.rank))
+            for one in record:
+                if (one.document, one.window) not in self._windows:
+                    raise ValueError(
+                        f"{one.side} L{one.layer}N{one.neuron}: window {one.window} of document "
+                        f"{one.document} is not loaded"
+                    )
+            layer = record[0].layer
+
+            def scales_of(side: Side, document: int, window: int) -> FloatArray | None:
+                return self._unpacked((side, layer, document, window))
+
+            return {tables.example: [rows.of_examples(self._key, record, scales_of)]}
+
+        versions = groupby(records, lambda one: (one.side, one.layer, one.neuron))
         return self._chunks.load(
-            "examples", records, lambda r: {tables.example: [rows.of_example(self._key, r)]}
+            "examples", (list(some) for _, some in versions), split, CHUNK_OF_EXAMPLES, weight=len
         )
 
     def layers(self, records: Iterable[LayerRecord]) -> int:
@@ -187,8 +230,12 @@ class Loader:
             )
         self.published = True
         with writing(self._engine) as connection:
-            refresh_statistics(connection, (tables.neuron, tables.example, tables.window))
+            refresh_statistics(connection, (tables.neuron, tables.window, tables.token_scale))
         return runs.get_run(self._engine, self._run.id)
+
+    def _scales_at(self, place: Row) -> FloatArray | None:
+        packed = self._scales.get(place)
+        return None if packed is None else unpack_scales(packed)
 
     def _tokens_known(self) -> int:
         if self._n_vocabulary is None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from store.records import BANDS, SIDES, SITES, ExampleRecord, HalfArray, OtherValues, Side, Site
+from store.token_scales import TokenScalesRecord
 from worker.accumulators.extremes import Ranked
 from worker.bands import DRAWN_BANDS, Draws
 from worker.contexts import Contexts, split_keys, window_keys
@@ -111,6 +112,27 @@ def example_records(
             layout,
             quantiles,
         )
+
+
+def scale_records(
+    wanted: Requests, gathered: Gathered, contexts: Contexts
+) -> Iterator[TokenScalesRecord]:
+    """What all snippets' tokens share, by side, layer and window; each of its tokens once."""
+    order = np.lexsort([wanted["window"], wanted["layer"]])
+    places = np.stack([wanted["layer"][order], wanted["window"][order]])
+    ends = np.flatnonzero(np.diff(places, axis=1, append=-1).any(axis=0)) + 1
+    for side in gathered.scaled:
+        found = gathered.scales(side)
+        first = 0
+        for end in ends.tolist():
+            rows, first = order[first:end], end
+            window, layer = int(wanted["window"][rows[0]]), int(wanted["layer"][rows[0]])
+            scales = np.full((3, int(contexts.lengths[window])), np.nan, np.float32)
+            for row in rows.tolist():
+                start, length = int(wanted["start"][row]), int(wanted["length"][row])
+                scales[:, start : start + length] = found[row][:, :length]
+            document, place = split_keys(contexts.keys[window : window + 1])
+            yield TokenScalesRecord(side, layer, int(document[0]), int(place[0]), scales)
 
 
 def _chunk(

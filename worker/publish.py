@@ -24,7 +24,7 @@ from store.records import (
 from worker.accumulators.distribution import SiteDistribution
 from worker.contexts import Contexts
 from worker.correspondence import NOTHING, Correspondence
-from worker.examples import example_records
+from worker.examples import example_records, scale_records
 from worker.gather import Gathered, Requests
 from worker.layer_job import LayerResults
 from worker.layout import Layout, SideLayout, hook_point
@@ -78,6 +78,7 @@ def publish(engine: Engine, run: RunRecord, findings: Findings, reporter: Report
             loader.neurons(
                 neuron_records(one, layer, distributions[one.side, layer], findings.results)
             )
+        loader.token_scales(scale_records(findings.requests, findings.gathered, contexts))
         loader.examples(
             example_records(
                 findings.requests, findings.gathered, contexts, findings.layout, quantiles
