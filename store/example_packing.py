@@ -57,7 +57,7 @@ FIELDS = (
 PLAIN, SOLU, AFFINE, FUNCTION = 0, 1, 2, 3
 
 _LOW_BITS = 6
-#: Scales of one window: [3, length] log Z, mean / deviation, 1 / deviation; see `store.token_scales`.
+#: Scales of one window, [3, length]: see `store.token_scales`.
 Scales = npt.NDArray[np.float32]
 ScalesOf = Callable[[Side, int, int], Scales | None]
 

@@ -24,8 +24,9 @@ def assert_same(one: Any, other: Any, path: str = "record") -> None:
 def assert_as_stored(found: Any, given: Any) -> None:
     """As `assert_same`, but for what is stored rounded, within the stated bounds.
 
-    Values on snippets: `value_codes.PRECISION`, and half the least distance of half-precision numbers; quantiles: half precision of their distance from the nearer end; partners'
-    correlations: single precision.
+    Values: `value_codes.PRECISION`, and half the least distance of half-precision numbers;
+    quantiles: half precision of their distance from the nearer end; partners' correlations: single
+    precision.
     """
     _assert_same(found, given, "record", rounded=True)
 
