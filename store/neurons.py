@@ -37,17 +37,16 @@ def get(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> Neu
         if found is None:
             return None
         named = connection.execute(_hook_points(), version)
-        histograms = connection.execute(of_version(tables.histogram), version).mappings()
-        partners = connection.execute(
-            of_version(tables.partner, "kind", "rank"), version
-        ).mappings()
-        effects = connection.execute(of_version(tables.logit_effect), version).mappings()
+        histogram, partners, effects = (
+            connection.execute(of_version(table), version).mappings().one_or_none()
+            for table in (tables.histogram, tables.partner, tables.logit_effect)
+        )
         return rows.to_neuron(
             found,
             {row.site: row.name for row in named},
-            histograms.all(),
-            partners.all(),
-            effects.one_or_none(),
+            histogram,
+            partners,
+            effects,
             run.n_vocabulary,
         )
 

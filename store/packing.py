@@ -1,6 +1,9 @@
 """Packed arrays: every dtype that the database holds is named here, all little-endian.
 
-counts      Zlib of byte planes of "<i8": 0.4 KiB for 387 bins, where plain zlib takes 0.7
+counts      zlib of byte planes of "<i8"
+histograms  a byte that says which sites (bit i: SITES[i]); then zlib of the lowest bytes of the
+            sites' "<i8" counts, with its length "<u2" before it, and zlib of their other bytes
+window      its length "<u2", then token ids in as many bits as the vocabulary needs, lowest first
 token ids   "<u2" where the vocabulary has up to 65,536 tokens, else "<u4"
 values      a byte that says which sites (bit i: SITES[i]), then "<f2" [site, length]; not
             compressed, since half-precision activations are noise to zlib
@@ -8,18 +11,22 @@ effects     token ids, then "<f4" of the same length
 singles     "<f4": edges, directions
 numbers     "<f8", NaN where undefined
 mass        the largest bin as "<f8", then zlib of byte planes of the bins' shares of it, "<f2"
-firing      versions on a token: a byte that is the width of neuron ids (2 or 4), then the ids,
-            "<f4" means, "<f4" means in SD, "<f2" maxima, "<f4" maxima in SD, [length] each
+firing      versions on a token: the code of the first mean in SD "<i2" (`store.log_codes`), then
+            frames (`store.bit_frames`) of neuron ids and of the codes of means, means in SD, maxima
+            and maxima in SD; of the means in SD each one's difference from the one before
+partners    frames of kind, rank, layer and neuron, then correlations "<f4"
 """
 
 from __future__ import annotations
 
 import zlib
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from store import bit_frames, log_codes
 from store.records import BANDS, SITES, CountArray, FloatArray, HalfArray, Site, TokenArray
 
 COUNT_DTYPE = np.dtype("<i8")
@@ -27,6 +34,7 @@ VALUE_DTYPE = np.dtype("<f2")
 EFFECT_DTYPE = np.dtype("<f4")
 NUMBER_DTYPE = np.dtype("<f8")
 TALLY_DTYPE = np.dtype("<u4")
+FIRST_DTYPE = np.dtype("<i2")
 
 #: How far a stored snippet value may lie from the one that was computed: in parts of it, and at
 #: least, for values next to zero. Half precision rounds to 11 bits, below 2⁻¹⁴ to steps of 2⁻²⁴.
@@ -43,7 +51,7 @@ def token_dtype(n_tokens: int) -> np.dtype[np.unsignedinteger]:
 
 
 def pack_counts(counts: CountArray) -> bytes:
-    """Histogram counts [bins] → zlib of their eight byte planes, lowest first."""
+    """Counts [bins] → zlib of their eight byte planes, lowest first."""
     planes = np.ascontiguousarray(counts, dtype=COUNT_DTYPE).view(np.uint8)
     return zlib.compress(planes.reshape(-1, COUNT_DTYPE.itemsize).T.tobytes())
 
@@ -52,6 +60,26 @@ def unpack_counts(packed: bytes) -> CountArray:
     """The counts of `pack_counts`, [bins] int64."""
     planes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(COUNT_DTYPE.itemsize, -1)
     return np.ascontiguousarray(planes.T).view(COUNT_DTYPE).ravel().astype(np.int64, copy=False)
+
+
+def pack_histograms(counts: Mapping[Site, CountArray]) -> bytes:
+    """Histogram counts [bins] by site: a byte that says which sites, then zlib of their bytes."""
+    sites = [site for site in SITES if site in counts]
+    together = np.stack([np.asarray(counts[site], COUNT_DTYPE) for site in sites])
+    planes = together.view(np.uint8).reshape(-1, COUNT_DTYPE.itemsize).T
+    packed = [zlib.compress(part.tobytes(), 9, -15) for part in (planes[0], planes[1:])]
+    mask = sum(1 << SITES.index(site) for site in sites)
+    return bytes([mask]) + len(packed[0]).to_bytes(2, "little") + b"".join(packed)
+
+
+def unpack_histograms(packed: bytes) -> dict[Site, CountArray]:
+    """The counts of `pack_histograms`, [bins] int64 by site."""
+    sites = [site for bit, site in enumerate(SITES) if packed[0] >> bit & 1]
+    end = 3 + int.from_bytes(packed[1:3], "little")
+    plain = b"".join(zlib.decompress(part, -15) for part in (packed[3:end], packed[end:]))
+    planes = np.frombuffer(plain, np.uint8).reshape(COUNT_DTYPE.itemsize, -1)
+    together = np.ascontiguousarray(planes.T).view(COUNT_DTYPE).reshape(len(sites), -1)
+    return {site: together[i].astype(np.int64, copy=False) for i, site in enumerate(sites)}
 
 
 def pack_tokens(tokens: npt.ArrayLike, n_tokens: int) -> bytes:
@@ -68,6 +96,31 @@ def unpack_tokens(packed: bytes, n_tokens: int, start: int = 0, length: int = -1
     return np.frombuffer(packed, dtype, length, start * dtype.itemsize).astype(np.int32)
 
 
+def pack_window(tokens: npt.ArrayLike, n_tokens: int) -> bytes:
+    """A window's token ids of a vocabulary of `n_tokens`, each in as few bits as it needs.
+
+    ValueError for an id outside it."""
+    ids = np.asarray(tokens)
+    if ids.size and (ids.min() < 0 or ids.max() >= n_tokens):
+        raise ValueError(f"token ids {ids.min()}–{ids.max()} outside a vocabulary of {n_tokens}")
+    bits = (ids[:, None] >> np.arange(_width(n_tokens))) & 1
+    return (
+        len(ids).to_bytes(2, "little") + np.packbits(bits.astype(bool), bitorder="little").tobytes()
+    )
+
+
+def unpack_window(packed: bytes, n_tokens: int) -> TokenArray:
+    """The ids of `pack_window`, [length] int32."""
+    length, width = packed[0] | packed[1] << 8, _width(n_tokens)
+    plain = np.frombuffer(packed, np.uint8, offset=2)
+    bits = np.unpackbits(plain, count=length * width, bitorder="little").reshape(length, width)
+    return bits @ (1 << np.arange(width, dtype=np.int32))
+
+
+def _width(n_tokens: int) -> int:
+    return max((n_tokens - 1).bit_length(), 1)
+
+
 def pack_values(values: Mapping[Site, HalfArray]) -> bytes:
     """Values [length] per site; ValueError if the sites' lengths differ."""
     sites = [site for site in SITES if site in values]
@@ -82,22 +135,16 @@ def pack_values(values: Mapping[Site, HalfArray]) -> bytes:
 _SITES_OF = [tuple(site for bit, site in enumerate(SITES) if mask >> bit & 1) for mask in range(8)]
 
 
-class PackedValues(Mapping[Site, HalfArray]):
-    """The values of `pack_values` as they were packed: a site's are unpacked when asked for.
+class SnippetValues(Mapping[Site, HalfArray]):
+    """One snippet's values by site, which are unpacked when asked for; arrays are read-only.
 
-    Arrays are read-only. A page asks for all values of few of its examples and for one of each.
+    A page asks for all values of few of its examples and for one of each.
     """
 
-    __slots__ = ("length", "packed", "sites")
+    __slots__ = ("length", "sites")
 
-    def __init__(self, packed: bytes) -> None:
-        self.packed = packed
-        self.sites = _SITES_OF[packed[0]]
-        self.length = (len(packed) - 1) // (VALUE_DTYPE.itemsize * max(len(self.sites), 1))
-
-    def __getitem__(self, site: Site) -> HalfArray:
-        rows = np.frombuffer(self.packed, VALUE_DTYPE, self.length, self._start(site))
-        return rows.astype(np.float16, copy=False)
+    length: int
+    sites: tuple[Site, ...]
 
     def __iter__(self) -> Iterator[Site]:
         return iter(self.sites)
@@ -108,13 +155,34 @@ class PackedValues(Mapping[Site, HalfArray]):
     def __contains__(self, site: object) -> bool:
         return site in self.sites
 
+    @abstractmethod
     def code(self, site: Site, place: int) -> int:
         """The bits of one value, as a whole number."""
+
+    @abstractmethod
+    def codes(self, site: Site) -> bytes:
+        """The bits of a site's values, two bytes each, the lower first."""
+
+
+class PackedValues(SnippetValues):
+    """The values of `pack_values` as they were packed."""
+
+    __slots__ = ("packed",)
+
+    def __init__(self, packed: bytes) -> None:
+        self.packed = packed
+        self.sites = _SITES_OF[packed[0]]
+        self.length = (len(packed) - 1) // (VALUE_DTYPE.itemsize * max(len(self.sites), 1))
+
+    def __getitem__(self, site: Site) -> HalfArray:
+        rows = np.frombuffer(self.packed, VALUE_DTYPE, self.length, self._start(site))
+        return rows.astype(np.float16, copy=False)
+
+    def code(self, site: Site, place: int) -> int:
         at = self._start(site) + VALUE_DTYPE.itemsize * range(self.length)[place]
         return self.packed[at] | self.packed[at + 1] << 8
 
     def codes(self, site: Site) -> bytes:
-        """The bits of a site's values, two bytes each, the lower first."""
         start = self._start(site)
         return self.packed[start : start + VALUE_DTYPE.itemsize * self.length]
 
@@ -235,42 +303,43 @@ def pack_firing(
     highest_sd: npt.ArrayLike,
 ) -> bytes:
     """Versions that fire on a token, [length] each. ValueError if lengths or signs are wrong."""
-    ids = np.asarray(neurons)
+    ids = np.asarray(neurons, np.int64)
     if ids.size and ids.min() < 0:
         raise ValueError(f"{ids.min()} is no neuron")
-    id_dtype = token_dtype(int(ids.max(initial=0)) + 1)
-    columns = [ids.astype(id_dtype)]
-    for values, dtype in (
-        (mean, EFFECT_DTYPE),
-        (mean_sd, EFFECT_DTYPE),
-        (highest, VALUE_DTYPE),
-        (highest_sd, EFFECT_DTYPE),
-    ):
-        columns.append(np.asarray(values, dtype))
-    if len({column.shape for column in columns}) > 1:
+    values = [np.asarray(each, np.float32) for each in (mean, mean_sd, highest, highest_sd)]
+    if any(each.shape != ids.shape for each in values):
         raise ValueError("versions on a token and their values differ in number")
-    if not all(np.isfinite(column).all() for column in columns[1:]):
+    if not all(np.isfinite(each).all() for each in values):
         raise ValueError("a version on a token has a value that is not finite")
-    return bytes([id_dtype.itemsize]) + b"".join(column.tobytes() for column in columns)
+    columns = [log_codes.encode(each).astype(np.int64) for each in values]
+    first = int(columns[1][0]) if ids.size else 0
+    columns[1] = np.diff(columns[1], prepend=first)  # by descending mean in SD: small steps
+    return np.array(first, FIRST_DTYPE).tobytes() + bit_frames.pack([ids, *columns])
 
 
 def unpack_firing(
     packed: bytes,
 ) -> tuple[TokenArray, FloatArray, FloatArray, HalfArray, FloatArray]:
     """Neurons, means, means in SD, maxima and maxima in SD of `pack_firing`."""
-    id_dtype = np.dtype(f"<u{packed[0]}")
-    single, half = EFFECT_DTYPE.itemsize, VALUE_DTYPE.itemsize
-    length = (len(packed) - 1) // (id_dtype.itemsize + 3 * single + half)
-    at = 1 + length * id_dtype.itemsize
-    neurons = np.frombuffer(packed, id_dtype, length, 1).astype(np.int32)
-    mean = np.frombuffer(packed, EFFECT_DTYPE, length, at).astype(np.float32, copy=False)
-    at += length * single
-    mean_sd = np.frombuffer(packed, EFFECT_DTYPE, length, at).astype(np.float32, copy=False)
-    at += length * single
-    highest = np.frombuffer(packed, VALUE_DTYPE, length, at).astype(np.float16, copy=False)
-    at += length * half
-    highest_sd = np.frombuffer(packed, EFFECT_DTYPE, length, at).astype(np.float32, copy=False)
-    return neurons, mean, mean_sd, highest, highest_sd
+    first = int(np.frombuffer(packed, FIRST_DTYPE, 1)[0])
+    neurons, *columns = bit_frames.unpack(packed[FIRST_DTYPE.itemsize :], 5)
+    columns[1] = np.cumsum(columns[1]) + first
+    mean, mean_sd, highest, highest_sd = map(log_codes.decode, columns)
+    return neurons.astype(np.int32), mean, mean_sd, highest.astype(np.float16), highest_sd
+
+
+def pack_partners(partners: Sequence[tuple[int, int, int, int, float]]) -> bytes:
+    """(kind, rank, layer, neuron, correlation) in their order: frames, then correlations."""
+    whole = np.array([one[:4] for one in partners], np.int64).reshape(-1, 4).T
+    return bit_frames.pack(list(whole)) + pack_singles([one[4] for one in partners])
+
+
+def unpack_partners(packed: bytes) -> list[tuple[int, int, int, int, float]]:
+    """The entries of `pack_partners`."""
+    columns = bit_frames.unpack(packed, 4)
+    n = len(columns[0])
+    correlations = np.frombuffer(packed, EFFECT_DTYPE, offset=len(packed) - n * 4)
+    return list(zip(*(c.tolist() for c in columns), correlations.tolist(), strict=True))
 
 
 def pack_bands(scores: Mapping[str, float | None]) -> bytes:

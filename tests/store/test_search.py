@@ -17,7 +17,7 @@ from store.records import LabelRecord
 from store.search import LabelHit, words_of
 from store.tables_tokens import token_count, token_neuron
 from store.token_records import TokenCountsRecord, TokenNeuronsRecord
-from tests.store.test_round_trip import assert_same
+from tests.store.test_round_trip import assert_as_stored, assert_same
 from tests.synthetic_evidence import publish_synthetic_evidence
 from tests.synthetic_run import load, publish_synthetic, synthetic
 
@@ -30,7 +30,7 @@ def test_an_index_comes_back_as_it_was_loaded(engine: Engine) -> None:
     for token in made.index.counts.tokens[::12].tolist():
         expected = [record for record in made.index.neurons if record.token == token]
         assert len(expected) == 4
-        assert_same(search.neurons_of_token(engine, run.id, token), expected)
+        assert_as_stored(search.neurons_of_token(engine, run.id, token), expected)
     assert search.neurons_of_token(engine, run.id, 0) == []
 
 
@@ -101,7 +101,7 @@ def test_wide_layers_take_wider_ids(engine: Engine) -> None:
     assert made.index is not None
     wide = replace(made.index.neurons[0], neurons=made.index.neurons[0].neurons + 70_000)
     run = load(engine, replace(made, index=replace(made.index, neurons=(wide,))))
-    assert_same(search.neurons_of_token(engine, run.id, wide.token), [wide])
+    assert_as_stored(search.neurons_of_token(engine, run.id, wide.token), [wide])
 
 
 def write(engine: Engine, run_id: str) -> None:
