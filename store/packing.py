@@ -1,8 +1,8 @@
 """Packed arrays: every dtype that the database holds is named here, all little-endian.
 
 counts      zlib of byte planes of "<i8"
-histograms  a byte that says which sites (bit i: SITES[i]); then zlib of the lowest bytes of the
-            sites' "<i8" counts, with its length "<u2" before it, and zlib of their other bytes
+histograms  a byte that says which sites (bit i: SITES[i]); then, of one site after the other, how
+            far each count is from the one before (`store.bit_lengths`)
 window      its length "<u2", then token ids in as many bits as the vocabulary needs, lowest first
 token ids   "<u2" where the vocabulary has up to 65,536 tokens, else "<u4"
 values      a byte that says which sites (bit i: SITES[i]), then "<f2" [site, length]; not
@@ -10,10 +10,13 @@ values      a byte that says which sites (bit i: SITES[i]), then "<f2" [site, le
 effects     token ids, then "<f4" of the same length
 singles     "<f4": edges, directions
 numbers     "<f8", NaN where undefined
-mass        the largest bin as "<f8", then zlib of byte planes of the bins' shares of it, "<f2"
-firing      versions on a token: the code of the first mean in SD "<i2" (`store.log_codes`), then
-            frames (`store.bit_frames`) of neuron ids and of the codes of means, means in SD, maxima
-            and maxima in SD; of the means in SD each one's difference from the one before
+mass        the largest bin as "<f8", then the steps from bin to bin (`store.bit_lengths`) of the
+            codes of the bins' shares of it (`store.log_codes`)
+firing      versions on a token: a byte, whether means and maxima follow; the code of the first mean
+            in SD "<i2" (`store.log_codes`), then frames (`store.bit_frames`) of neuron ids, of the
+            codes of means in SD, each less the one before, and of maxima in SD; where they do not
+            follow also of means and maxima
+spread      means, then standard deviations, "<f4"
 partners    frames of kind, rank, layer and neuron, then correlations "<f4"
 """
 
@@ -26,7 +29,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from store import bit_frames, log_codes
+from store import bit_frames, bit_lengths, log_codes
 from store.records import BANDS, SITES, CountArray, FloatArray, HalfArray, Site, TokenArray
 
 COUNT_DTYPE = np.dtype("<i8")
@@ -43,6 +46,9 @@ VALUE_ABSOLUTE_ERROR = 2.0**-25
 
 #: Bands that a score may be of, a bit each: the shown ones from the top to q0-50, and the middle.
 SCORES = (*BANDS[:6], "max25-50")
+
+#: The sites that the first byte of packed values names, in their order.
+_SITES_OF = [tuple(site for bit, site in enumerate(SITES) if mask >> bit & 1) for mask in range(8)]
 
 
 def token_dtype(n_tokens: int) -> np.dtype[np.unsignedinteger]:
@@ -63,23 +69,18 @@ def unpack_counts(packed: bytes) -> CountArray:
 
 
 def pack_histograms(counts: Mapping[Site, CountArray]) -> bytes:
-    """Histogram counts [bins] by site: a byte that says which sites, then zlib of their bytes."""
+    """Histogram counts [bins] by site."""
     sites = [site for site in SITES if site in counts]
     together = np.stack([np.asarray(counts[site], COUNT_DTYPE) for site in sites])
-    planes = together.view(np.uint8).reshape(-1, COUNT_DTYPE.itemsize).T
-    packed = [zlib.compress(part.tobytes(), 9, -15) for part in (planes[0], planes[1:])]
     mask = sum(1 << SITES.index(site) for site in sites)
-    return bytes([mask]) + len(packed[0]).to_bytes(2, "little") + b"".join(packed)
+    return bytes([mask]) + bit_lengths.pack(np.diff(together, axis=1, prepend=0).ravel())
 
 
 def unpack_histograms(packed: bytes) -> dict[Site, CountArray]:
     """The counts of `pack_histograms`, [bins] int64 by site."""
-    sites = [site for bit, site in enumerate(SITES) if packed[0] >> bit & 1]
-    end = 3 + int.from_bytes(packed[1:3], "little")
-    plain = b"".join(zlib.decompress(part, -15) for part in (packed[3:end], packed[end:]))
-    planes = np.frombuffer(plain, np.uint8).reshape(COUNT_DTYPE.itemsize, -1)
-    together = np.ascontiguousarray(planes.T).view(COUNT_DTYPE).reshape(len(sites), -1)
-    return {site: together[i].astype(np.int64, copy=False) for i, site in enumerate(sites)}
+    sites = _SITES_OF[packed[0]]
+    steps = bit_lengths.unpack(packed[1:]).reshape(len(sites), -1)
+    return dict(zip(sites, np.cumsum(steps, axis=1), strict=True))
 
 
 def pack_tokens(tokens: npt.ArrayLike, n_tokens: int) -> bytes:
@@ -129,10 +130,6 @@ def pack_values(values: Mapping[Site, HalfArray]) -> bytes:
         raise ValueError("values of one snippet differ in length between sites")
     mask = sum(1 << SITES.index(site) for site in sites)
     return bytes([mask]) + b"".join(array.tobytes() for array in arrays)
-
-
-#: The sites that the first byte of packed values names, in their order.
-_SITES_OF = [tuple(site for bit, site in enumerate(SITES) if mask >> bit & 1) for mask in range(8)]
 
 
 class SnippetValues(Mapping[Site, HalfArray]):
@@ -248,27 +245,25 @@ def unpack_defined(packed: bytes) -> tuple[float, ...]:
 
 
 def pack_mass(mass: npt.ArrayLike) -> bytes:
-    """Non-negative mass by bin, to a part in 2,000 of each bin (of 6e-5 of the largest, below it).
+    """Non-negative mass by bin, to a part in 200 of each bin; below 2⁻³⁰ of the largest it is 0.
 
-    The largest bin in double precision, then zlib of the two byte planes of mass / largest in half
-    precision. ValueError for mass that is negative or not finite.
+    The largest bin in double precision, then the codes of mass / largest. ValueError for mass that
+    is negative or not finite.
     """
     exact = np.asarray(mass, NUMBER_DTYPE)
     if exact.size and not (np.isfinite(exact).all() and exact.min() >= 0):
         raise ValueError("mass is negative or not finite")
     largest = float(exact.max(initial=0.0))
-    shares = (exact / largest if largest > 0 else exact).astype(VALUE_DTYPE)
-    planes = np.ascontiguousarray(shares).view(np.uint8).reshape(-1, VALUE_DTYPE.itemsize).T
-    return np.array([largest], NUMBER_DTYPE).tobytes() + zlib.compress(planes.tobytes())
+    codes = log_codes.encode(exact / largest if largest > 0 else exact)
+    return np.array([largest], NUMBER_DTYPE).tobytes() + bit_lengths.pack(np.diff(codes, prepend=0))
 
 
 def unpack_mass(packed: bytes) -> FloatArray:
     """The mass of `pack_mass`, [bins] float32."""
     width = NUMBER_DTYPE.itemsize
     largest = np.frombuffer(packed[:width], NUMBER_DTYPE)[0]
-    planes = np.frombuffer(zlib.decompress(packed[width:]), np.uint8)
-    shares = np.ascontiguousarray(planes.reshape(VALUE_DTYPE.itemsize, -1).T).view(VALUE_DTYPE)
-    mass: FloatArray = (shares.ravel().astype(np.float64) * largest).astype(np.float32)
+    shares = log_codes.decode(np.cumsum(bit_lengths.unpack(packed[width:])))
+    mass: FloatArray = (shares.astype(np.float64) * largest).astype(np.float32)
     return mass
 
 
@@ -301,8 +296,13 @@ def pack_firing(
     mean_sd: npt.ArrayLike,
     highest: npt.ArrayLike,
     highest_sd: npt.ArrayLike,
+    spread: FloatArray | None = None,
 ) -> bytes:
-    """Versions that fire on a token, [length] each. ValueError if lengths or signs are wrong."""
+    """Versions that fire on a token, [length] each. ValueError if lengths or signs are wrong.
+
+    `spread`: means and standard deviations of the layer's versions, [2, n]; with it, what is not in
+    standard deviations is left out wherever it follows.
+    """
     ids = np.asarray(neurons, np.int64)
     if ids.size and ids.min() < 0:
         raise ValueError(f"{ids.min()} is no neuron")
@@ -311,21 +311,60 @@ def pack_firing(
         raise ValueError("versions on a token and their values differ in number")
     if not all(np.isfinite(each).all() for each in values):
         raise ValueError("a version on a token has a value that is not finite")
-    columns = [log_codes.encode(each).astype(np.int64) for each in values]
-    first = int(columns[1][0]) if ids.size else 0
-    columns[1] = np.diff(columns[1], prepend=first)  # by descending mean in SD: small steps
-    return np.array(first, FIRST_DTYPE).tobytes() + bit_frames.pack([ids, *columns])
+    in_sd = [log_codes.encode(values[1]), log_codes.encode(values[3])]
+    follows = spread is not None and all(
+        _follows(codes, exact, ids, spread)
+        for codes, exact in zip(in_sd, (values[0], values[2]), strict=True)
+    )
+    first = int(in_sd[0][0]) if ids.size else 0
+    in_sd[0] = np.diff(in_sd[0], prepend=first)  # by descending mean in SD: small steps
+    columns = in_sd if follows else [*in_sd, *map(log_codes.encode, (values[0], values[2]))]
+    head = bytes([follows]) + np.array(first, FIRST_DTYPE).tobytes()
+    return head + bit_frames.pack([ids, *columns])
 
 
 def unpack_firing(
-    packed: bytes,
+    packed: bytes, spread: FloatArray | None = None
 ) -> tuple[TokenArray, FloatArray, FloatArray, HalfArray, FloatArray]:
-    """Neurons, means, means in SD, maxima and maxima in SD of `pack_firing`."""
-    first = int(np.frombuffer(packed, FIRST_DTYPE, 1)[0])
-    neurons, *columns = bit_frames.unpack(packed[FIRST_DTYPE.itemsize :], 5)
-    columns[1] = np.cumsum(columns[1]) + first
-    mean, mean_sd, highest, highest_sd = map(log_codes.decode, columns)
+    """Neurons, means, means in SD, maxima and maxima in SD of `pack_firing`, with its spread."""
+    follows = bool(packed[0])
+    first = int.from_bytes(packed[1:3], "little", signed=True)
+    neurons, steps, *columns = bit_frames.unpack(packed[3:], 3 if follows else 5)
+    mean_sd, highest_sd = log_codes.decode(np.cumsum(steps) + first), log_codes.decode(columns[0])
+    if not follows:
+        mean, highest = log_codes.decode(columns[1]), log_codes.decode(columns[2])
+    elif spread is not None:
+        mean, highest = (_from_sd(each, neurons, spread) for each in (mean_sd, highest_sd))
+    else:
+        raise ValueError("the spread of a layer's versions is missing")
     return neurons.astype(np.int32), mean, mean_sd, highest.astype(np.float16), highest_sd
+
+
+def _from_sd(in_sd: FloatArray, ids: npt.NDArray[np.int64], spread: FloatArray) -> FloatArray:
+    return in_sd * spread[1][ids] + spread[0][ids]
+
+
+def _follows(
+    codes: npt.NDArray[np.int64], exact: FloatArray, ids: npt.NDArray[np.int64], spread: FloatArray
+) -> bool:
+    """Whether values follow from those in SD, each to a part of its distance from the mean."""
+    if ids.max(initial=-1) >= spread.shape[1]:
+        return False
+    in_sd = log_codes.decode(codes)
+    off = np.abs(_from_sd(in_sd, ids, spread) - exact)
+    distance = np.abs(in_sd * spread[1][ids])
+    allowed = log_codes.PRECISION * distance + 2.0**-11 * np.abs(exact) + 2.0**-24
+    return bool((off <= allowed).all())
+
+
+def pack_spread(mean: npt.ArrayLike, std: npt.ArrayLike) -> bytes:
+    """Means and standard deviations of the versions of a layer."""
+    return pack_singles(np.stack([np.asarray(mean), np.asarray(std)]))
+
+
+def unpack_spread(packed: bytes) -> FloatArray:
+    """The numbers of `pack_spread`, [2, n]."""
+    return unpack_singles(packed).reshape(2, -1)
 
 
 def pack_partners(partners: Sequence[tuple[int, int, int, int, float]]) -> bytes:

@@ -86,7 +86,8 @@ def publish(engine: Engine, run: RunRecord, findings: Findings, reporter: Report
         )
         loader.layers(_layers(findings.results))
         loader.losses(findings.losses)
-        loader.token_index(findings.tokens.counts(), findings.tokens.records())
+        tokens = findings.tokens
+        loader.token_index(tokens.counts(), tokens.records(), tokens.spreads())
         return loader.publish("statistics")
 
 

@@ -26,6 +26,7 @@ from alembic import op
 from store import packing
 from store.example_packing import pack_places, pack_values, unpack, unpack_places
 from store.records import BANDS, ExampleRecord, OtherValues
+from store.token_records import spread_of
 from store.token_scales import ScaleCodes, Snippets
 
 revision = "0007"
@@ -47,11 +48,30 @@ def upgrade() -> None:
     _remake("example", [_blob("places"), _blob("snippets")], _examples_together)
     op.add_column("window", sa.Column("scales", sa.LargeBinary(), nullable=True))
     _rewrite_windows(_old_tokens, packing.pack_window)
-    _rewrite_firing(_old_firing, lambda read: packing.pack_firing(*read))
+    op.create_table(
+        "token_spread",
+        sa.Column("run_key", sa.Integer(), nullable=False),
+        sa.Column("side", sa.String(length=5), nullable=False),
+        sa.Column("layer", sa.SmallInteger(), nullable=False),
+        sa.Column("spread", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint("side IN ('left', 'right')", name=op.f("ck_token_spread_side")),
+        sa.ForeignKeyConstraint(
+            ["run_key"], ["run.key"], name=op.f("fk_token_spread_run_key"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("run_key", "side", "layer", name=op.f("pk_token_spread")),
+    )
+    _rewrite_firing(
+        _made_spreads(),
+        lambda packed, spread: _old_firing(packed),
+        lambda read, spread: packing.pack_firing(*read, spread),
+    )
+    _rewrite_mass(_old_mass, packing.pack_mass)
 
 
 def downgrade() -> None:
-    _rewrite_firing(packing.unpack_firing, lambda read: _as_old_firing(*read))
+    _rewrite_mass(packing.unpack_mass, _as_old_mass)
+    _rewrite_firing(_spreads(), packing.unpack_firing, lambda read, spread: _as_old_firing(*read))
+    op.drop_table("token_spread")
     _remake(
         "example",
         [
@@ -338,12 +358,56 @@ def _as_old_tokens(tokens: Any, n_tokens: int) -> bytes:
     return np.asarray(tokens).astype(packing.token_dtype(n_tokens)).tobytes()
 
 
-def _rewrite_firing(read: Callable[[bytes], Any], write: Callable[[Any], bytes]) -> None:
-    """Write each row of `token_neuron` anew, a token at a time."""
-    connection = op.get_bind()
-    row = sa.table(
+Spreads = dict[tuple[int, str, int], Any]
+
+
+def _firing() -> sa.TableClause:
+    return sa.table(
         "token_neuron", *map(sa.column, ("run_key", "token", "side", "layer", "neurons"))
     )
+
+
+def _spread() -> sa.TableClause:
+    return sa.table("token_spread", *map(sa.column, ("run_key", "side", "layer", "spread")))
+
+
+def _made_spreads() -> Spreads:
+    """The spread of each layer that the index has, as its rows say it; written to its table."""
+    connection, row, made = op.get_bind(), _firing(), {}
+    neuron = sa.table("neuron", *map(sa.column, VERSION))
+    of_layer = sa.select(row.c.run_key, row.c.side, row.c.layer).distinct()
+    for place in connection.execute(of_layer).all():
+        here = zip(("run_key", "side", "layer"), place, strict=True)
+        conditions = list(here)
+        last = sa.select(sa.func.max(neuron.c.neuron)).where(
+            *(neuron.c[name] == value for name, value in conditions)
+        )
+        rows = sa.select(row.c.neurons).where(*(row.c[name] == value for name, value in conditions))
+        read = [_old_firing(packed) for packed in connection.scalars(rows).all()]
+        entries = (
+            entry
+            for neurons, mean, mean_sd, most, most_sd in read
+            for entry in ((neurons, mean, mean_sd), (neurons, most, most_sd))
+        )
+        n = 1 + max(connection.scalar(last) or 0, *(int(one[0].max(initial=0)) for one in read))
+        found = spread_of(place.side, place.layer, n, entries)
+        made[tuple(place)] = np.stack([found.mean, found.std])
+        packed = packing.pack_spread(found.mean, found.std)
+        values = dict(zip(("run_key", "side", "layer", "spread"), (*place, packed), strict=True))
+        connection.execute(_spread().insert(), values)
+    return made
+
+
+def _spreads() -> Spreads:
+    found = op.get_bind().execute(_spread().select()).all()
+    return {tuple(row[:3]): packing.unpack_spread(row.spread) for row in found}
+
+
+def _rewrite_firing(
+    spreads: Spreads, read: Callable[[bytes, Any], Any], write: Callable[[Any, Any], bytes]
+) -> None:
+    """Write each row of `token_neuron` anew, a token at a time."""
+    connection, row = op.get_bind(), _firing()
     change = (
         row.update()
         .where(
@@ -357,16 +421,13 @@ def _rewrite_firing(read: Callable[[bytes], Any], write: Callable[[Any], bytes])
     each = sa.select(row.c.run_key, row.c.token).distinct()
     for run_key, token in connection.execute(each).all():
         here = row.select().where(row.c.run_key == run_key, row.c.token == token)
-        changes = [
-            {
-                "its_run": one.run_key,
-                "its_token": one.token,
-                "its_side": one.side,
-                "its_layer": one.layer,
-                "written": write(read(one.neurons)),
-            }
-            for one in connection.execute(here).all()
-        ]
+        changes = []
+        for one in connection.execute(here).all():
+            spread = spreads.get((one.run_key, one.side, one.layer))
+            written = write(read(one.neurons, spread), spread)
+            place = {"its_run": one.run_key, "its_token": one.token}
+            place |= {"its_side": one.side, "its_layer": one.layer}
+            changes.append({**place, "written": written})
         connection.execute(change, changes)
 
 
@@ -387,3 +448,38 @@ def _as_old_firing(neurons: Any, *values: Any) -> bytes:
         columns.append(np.asarray(column, dtype))
     width = np.dtype(id_dtype).itemsize
     return bytes([width]) + b"".join(column.tobytes() for column in columns)
+
+
+def _rewrite_mass(read: Callable[[bytes], Any], write: Callable[[Any], bytes]) -> None:
+    """Write the mass of each row of `hidden_curve` anew, a layer at a time."""
+    connection = op.get_bind()
+    curve = sa.table("hidden_curve", *map(sa.column, (*VERSION, "mass")))
+    change = (
+        curve.update()
+        .where(*(curve.c[part] == sa.bindparam(f"its_{part}") for part in VERSION))
+        .values(mass=sa.bindparam("written", type_=sa.LargeBinary()))
+    )
+    layers = sa.select(*(curve.c[part] for part in VERSION[:3])).distinct()
+    for place in connection.execute(layers).all():
+        here = (curve.c[part] == value for part, value in zip(VERSION[:3], place, strict=True))
+        changes = [
+            {
+                **{f"its_{part}": value for part, value in zip(VERSION, row[:4], strict=True)},
+                "written": write(read(row.mass)),
+            }
+            for row in connection.execute(curve.select().where(*here)).all()
+        ]
+        connection.execute(change, changes)
+
+
+def _old_mass(packed: bytes) -> Any:
+    largest = np.frombuffer(packed[:8], "<f8")[0]
+    planes = np.frombuffer(zlib.decompress(packed[8:]), np.uint8).reshape(2, -1)
+    return np.ascontiguousarray(planes.T).view("<f2").ravel().astype(np.float64) * largest
+
+
+def _as_old_mass(mass: Any) -> bytes:
+    largest = float(mass.max(initial=0.0))
+    shares = (mass.astype(np.float64) / largest if largest > 0 else mass).astype("<f2")
+    planes = shares.view(np.uint8).reshape(-1, 2).T.tobytes()
+    return np.array([largest], "<f8").tobytes() + zlib.compress(planes)

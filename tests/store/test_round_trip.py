@@ -12,7 +12,7 @@ import pytest
 from store import examples, log_codes, neurons, runs, value_codes, vocabulary
 from store.engine import Engine
 from store.example_packing import stated_bounds
-from store.records import BANDS
+from store.records import BANDS, ExampleRecord
 from store.types import clean_text
 from tests.synthetic_run import DEAD, load, publish_synthetic, synthetic
 
@@ -35,7 +35,9 @@ def assert_as_stored(found: Any, given: Any) -> None:
 def _assert_same(one: Any, other: Any, path: str, rounded: bool) -> None:
     if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
         assert type(one) is type(other), path
-    if dataclasses.is_dataclass(one) and not isinstance(one, type):
+    if rounded and isinstance(other, ExampleRecord):
+        assert_example_near(one, other, path)
+    elif dataclasses.is_dataclass(one) and not isinstance(one, type):
         for field in dataclasses.fields(one):
             _assert_same(
                 *(getattr(one, field.name), getattr(other, field.name), f"{path}.{field.name}"),
@@ -48,8 +50,6 @@ def _assert_same(one: Any, other: Any, path: str, rounded: bool) -> None:
         bound = (log_codes.PRECISION + half) * np.abs(exact) + 2.0**-25
         assert one.shape == other.shape, path
         assert (np.abs(one.astype(np.float64) - exact) <= bound).all(), path
-    elif rounded and path.endswith(".values"):
-        assert_values_near(one, other, path)
     elif rounded and path.endswith(".quantile") and one is not None:
         assert abs(one - other) <= 2.0**-11 * min(other, 1 - other), path
     elif rounded and path.endswith(".correlation") and "partners" in path:
@@ -69,10 +69,31 @@ def _assert_same(one: Any, other: Any, path: str, rounded: bool) -> None:
         assert one == other, path
 
 
-def assert_values_near(found: Mapping[Any, Any], given: Mapping[Any, Any], path: str) -> None:
+def assert_example_near(found: ExampleRecord, given: ExampleRecord, path: str) -> None:
+    """The same place, and each value within the bound of its site; scales are not read back."""
+    opposite = "right" if given.side == "left" else "left"
+    for role, side in (("own", given.side), ("same_index", opposite), ("match", opposite)):
+        mine, theirs = (one if role == "own" else getattr(one, role) for one in (found, given))
+        assert (mine is None) == (theirs is None), f"{path}.{role}"
+        if theirs is not None:
+            scales = None if given.scales is None else given.scales.get(side)  # type: ignore[call-overload]
+            assert_values_near(mine.values, theirs.values, scales, f"{path}.{role}")
+            rest = [dataclasses.replace(one, values={}) for one in (mine, theirs)]
+            if role != "own":
+                _assert_same(rest[0], rest[1], f"{path}.{role}", rounded=True)
+    bare = {"values": {}, "same_index": None, "match": None, "scales": None}
+    assert_same(dataclasses.replace(found, **bare), dataclasses.replace(given, **bare), path)
+
+
+def assert_values_near(
+    found: Mapping[Any, Any], given: Mapping[Any, Any], scales: Any, path: str
+) -> None:
     """A snippet's values, each within the bound of its site."""
     assert set(found) == set(given), path
-    bounds = stated_bounds(given)  # without a token's scales nothing is made from `mid`
+    terms = None  # LayerNorm's weights are 1
+    if scales is not None and "mid" in given:
+        terms = np.abs(given["mid"].astype(np.float64) * scales[2]) + np.abs(scales[1])
+    bounds = stated_bounds(given, terms)
     for site, exact in given.items():
         assert (found[site].dtype, found[site].shape) == (exact.dtype, exact.shape), path
         off = np.abs(found[site].astype(np.float64) - exact.astype(np.float64))
