@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from store import evidence, examples, neurons, runs, schema, search
+from store import evidence, examples, neurons, runs, schema, search, tables
 from store.engine import Engine, open_engine, reading
 from store.records import BANDS, ExampleRecord
 from tests.store.test_round_trip import assert_as_stored, assert_same, example_place
@@ -75,7 +75,7 @@ def test_what_was_there_is_as_near_as_what_is_new(database_url: str) -> None:
     schema.downgrade(engine, "0006")
     schema.upgrade(engine)
     with reading(engine) as connection:
-        assert connection.scalar(text("SELECT count(*) FROM window WHERE scales IS NOT NULL")) == 0
+        assert not any(connection.scalars(select(tables.window.c.scales)))
     place = ("left", 1, 2)
     expected = [one for one in made.examples if example_place(one) == place]
     expected.sort(key=lambda one: (BANDS.index(one.band), one.rank))
