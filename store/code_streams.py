@@ -20,16 +20,20 @@ import numpy.typing as npt
 
 from store.value_codes import Codes
 
-_LOW_BITS = (3, 4, 5, 6, 7)
+_LOW_BITS = (3, 7)  # at least and at most
 _OUTLIER = 255
 
 
 def pack(codes: Codes) -> bytes:
     """Codes [n]."""
     n = len(codes)
-    middle = int(np.median(codes)) if n else 0
+    least, middle, most = (
+        np.sort(codes)[[n // 50, n // 2, n - 1 - n // 50]].tolist() if n else [0] * 3
+    )
+    # High parts of nearly all codes should take half of a byte, or a quarter.
+    first = min(max((most - least).bit_length() - 7, _LOW_BITS[0]), _LOW_BITS[1] - 1)
     best: tuple[float, int, int] | None = None
-    for low in _LOW_BITS:
+    for low in (first, first + 1):
         base = (middle >> low) - _OUTLIER // 2
         high = (codes >> low) - base
         inside = (high >= 0) & (high < _OUTLIER)

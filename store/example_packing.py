@@ -471,11 +471,12 @@ def _sites(role: str, found: list[tuple[ExampleRecord, Mapping[Site, Any]]]) -> 
     sites = [site for site in SITES if site in found[0][1]]
     if not sites:
         raise ValueError(f"{_name(found[0][0])}: no values of {role}")
+    known = set(sites)
     for one, values in found:
         length = _length(one)
-        if set(values) != set(sites):
+        if values.keys() != known:
             raise ValueError(f"{_name(one)}: examples differ in the sites of {role}")
-        if any(np.shape(array) != (length,) for array in values.values()):
+        if any(array.shape != (length,) for array in values.values()):
             whose = "its" if role == "own" else "the other version's"
             raise ValueError(f"{_name(one)}: {whose} values are not {length} long")
     return sites

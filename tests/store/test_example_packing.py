@@ -175,7 +175,11 @@ def test_codes_are_finer_than_half_a_step_everywhere() -> None:
 @pytest.mark.parametrize("spread", [0, 3, 4000])
 def test_streams_of_codes_come_back(n: int, spread: int) -> None:
     rng = np.random.default_rng(n + spread)
-    codes = np.rint(rng.standard_t(2, n) * spread + 900).clip(-value_codes.LARGEST, value_codes.LARGEST).astype(np.int32)
+    codes = (
+        np.rint(rng.standard_t(2, n) * spread + 900)
+        .clip(-value_codes.LARGEST, value_codes.LARGEST)
+        .astype(np.int32)
+    )
     packed = code_streams.pack(codes)
     found, end = code_streams.unpack(b"xx" + packed + b"y", n, 2)
     np.testing.assert_array_equal(found, codes)
