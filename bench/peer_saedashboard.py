@@ -36,6 +36,8 @@ def model_of(shared: Path, side: str) -> Any:
         tokenizer=PreTrainedTokenizerFast(
             tokenizer_file=str(shared / "tokenizer.json"), bos_token="<|endoftext|>",
             eos_token="<|endoftext|>", pad_token="<|endoftext|>",
+            # Taken as it is, not loaded anew by a name.
+            name_or_path="local", add_bos_token=True,
         ),
     )  # fmt: skip
     state = load_file(shared / f"{side}.safetensors")

@@ -100,7 +100,7 @@ def environment(peer: str, cache: Path, seconds: float) -> Path:
     install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     try:
         done = subprocess.run(
-            [*install, "--no-deps", "-r", str(REQUIREMENTS[peer])],
+            [*install, "--no-deps", "--no-compile", "-r", str(REQUIREMENTS[peer])],
             capture_output=True, text=True, check=False, timeout=seconds,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:

@@ -7,7 +7,8 @@
 A synthetic run of the hub's size is published (bench/hub_run.py): 40,960 versions with two million
 examples, or with those of `--with-examples` versions alone; neuron pages are of those. The server
 is a process of its own, or several; the load comes from this one. `neuron` asks for another neuron
-each time, and by an address that was not asked before, so every page is made anew; `neuron again` asks for a few over and over, as readers of a
+each time, and by an address that was not asked before, so every page is made anew; `neuron
+again` asks for a few over and over, as readers of a
 shared link do. Processor time is the server's own (Linux), which a busy machine disturbs less than
 times.
 """

@@ -34,7 +34,6 @@ from store.records import (
     CorrespondenceRecord,
     LogitEffectsRecord,
     NeuronRecord,
-    OtherValues,
     RunRecord,
     ShownExample,
     SiteStatistics,
@@ -218,10 +217,12 @@ def other_view(layer: int, shown: ShownExample, opposite: int | None) -> OtherVi
     Kept are those of the same index and of this version's best match; where the other column
     shows a third neuron (a match that is not mutual), the best match's are shown under its name.
     """
-    kept = [other for other in (shown.example.match, shown.example.same_index) if other is not None]
-    if not kept:
+    match, same = shown.example.match, shown.example.same_index
+    chosen = same if match is None else match
+    if chosen is None:
         return None
-    chosen: OtherValues = next((other for other in kept if other.neuron == opposite), kept[0])
+    if chosen.neuron != opposite and same is not None and same.neuron == opposite:
+        chosen = same
     display_site: SiteName = "mid" if "mid" in chosen.values else "post"
     values = ValueRows(chosen.values)
     return OtherView(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from server import kept_pages
 from server.app import create_app
 from server.routes import neurons
 from server.settings import Settings
@@ -79,3 +82,25 @@ def test_what_is_kept_is_compressed(served: Served) -> None:
     body = served.client.get(address).content
     kept = [value for value, _ in served.app.state.site.kept._values.values()]
     assert any(gzip.decompress(one.body) == body for one in kept if hasattr(one, "media_type"))
+
+
+def test_few_pages_are_made_at_a_time(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All wait for their turn: made at once, each would take as long as all."""
+    under_way: list[int] = []
+    most: list[int] = []
+    make = kept_pages._compressed
+
+    def slowly(made: kept_pages.Made) -> kept_pages.Made:
+        under_way.append(1)
+        time.sleep(0.05)
+        most.append(len(under_way))
+        under_way.pop()
+        return make(made)
+
+    monkeypatch.setattr(kept_pages, "_compressed", slowly)
+    with ThreadPoolExecutor(6) as readers:
+        addresses = [f"/tiny-pair/0/1?turn={n}" for n in range(6)]
+        answers = list(readers.map(served.client.get, addresses))
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert len(most) == 6
+    assert max(most) == 2
