@@ -23,7 +23,7 @@ Codes = npt.NDArray[np.int32]
 Doubles = npt.NDArray[np.float64]
 
 #: Width of a step in parts of x / (1 + |x|), and from where on steps are even in ln |x|.
-STEP = 0.02
+STEP = 0.014
 LARGE = 16.0
 _SMALLEST = 2.0**-24
 _START = log(_SMALLEST) + _SMALLEST

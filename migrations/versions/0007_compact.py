@@ -45,7 +45,7 @@ def upgrade() -> None:
     _remake("histogram", [_blob("counts")], _histograms_together, rowid=False)
     _remake("partner", [_blob("partners")], _partners_together, rowid=False)
     op.drop_index(op.f("ix_example_run_key_document_window"), table_name="example")
-    _remake("example", [_blob("places"), _blob("snippets")], _examples_together)
+    _remake("example", [_blob("places"), _blob("snippets")], _examples_together, rowid=False)
     op.add_column("window", sa.Column("scales", sa.LargeBinary(), nullable=True))
     _rewrite_windows(_old_tokens, packing.pack_window)
     op.create_table(
