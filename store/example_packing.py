@@ -241,14 +241,17 @@ def _bound(
 ) -> npt.NDArray[np.float64]:
     """How far what a way gives may lie from what was computed: the stated precision."""
     rounding = 2 * (HALF_RELATIVE * np.abs(exact[site]) + HALF_ABSOLUTE)
+    found: npt.NDArray[np.float64]
     if way >= FUNCTION:
-        found: npt.NDArray[np.float64] = _function_allowed(exact["pre"]) + rounding
+        found = _function_allowed(exact["pre"]) + rounding
         return found
     if way == SOLU:
-        return MID_PRECISION * np.abs(exact[site]) + rounding
+        found = MID_PRECISION * np.abs(exact[site]) + rounding
+        return found
     assert scales is not None
     terms = np.abs(values["mid"] * scales[2]) + np.abs(scales[1])
-    return POST_PRECISION * terms.astype(np.float64) * abs(parameters[0]) + rounding
+    found = POST_PRECISION * terms.astype(np.float64) * abs(parameters[0]) + rounding
+    return found
 
 
 def stated_bounds(

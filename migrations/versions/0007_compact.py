@@ -63,7 +63,7 @@ def upgrade() -> None:
     _rewrite_firing(
         _made_spreads(),
         lambda packed, spread: _old_firing(packed),
-        lambda read, spread: packing.pack_firing(*read, spread),
+        lambda read, spread: packing.pack_firing(*read, spread=spread),
     )
     _rewrite_mass(_old_mass, packing.pack_mass)
 
@@ -228,7 +228,7 @@ def _partners_together(rows: list[Row]) -> list[Row]:
         place
         | {
             "partners": packing.pack_partners(
-                [(KINDS.index(r["kind"]), *(r[name] for name in _PARTNER[1:])) for r in some]  # type: ignore[misc]
+                [(KINDS.index(r["kind"]), *(r[name] for name in _PARTNER[1:])) for r in some]
             )
         }
         for place, some in _by_version(rows)
