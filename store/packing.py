@@ -152,6 +152,15 @@ class SnippetValues(Mapping[Site, HalfArray]):
     def __contains__(self, site: object) -> bool:
         return site in self.sites
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SnippetValues):
+            return NotImplemented
+        return self.sites == other.sites and all(
+            self.codes(site) == other.codes(site) for site in self.sites
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
     @abstractmethod
     def code(self, site: Site, place: int) -> int:
         """The bits of one value, as a whole number."""
@@ -341,7 +350,8 @@ def unpack_firing(
 
 
 def _from_sd(in_sd: FloatArray, ids: npt.NDArray[np.int64], spread: FloatArray) -> FloatArray:
-    return in_sd * spread[1][ids] + spread[0][ids]
+    found: FloatArray = in_sd * spread[1][ids] + spread[0][ids]
+    return found
 
 
 def _follows(

@@ -7,7 +7,8 @@ These are a run's own tables and those that all share; what a run's evidence add
 `store.tables_access`, all in the same `metadata`.
 
 Tables are `WITHOUT ROWID` on SQLite where rows stay below a quarter of a page: one tree in the
-key's order, no second index. Wider rows would spill to other pages: not `window` and `example`.
+key's order, no second index. Wider rows would spill to other pages: not `window`. Those of
+`example` fill a page and some: they spill in any case, and pack best so.
 
 `migrations/` brings a database here; `store.schema.check` compares the two.
 """
@@ -352,6 +353,7 @@ example = Table(
     Column("snippets", LargeBinary, nullable=False),
     PrimaryKeyConstraint(*VERSION),
     version_reference(),
+    sqlite_with_rowid=False,
 )
 
 annotator = Table(

@@ -23,7 +23,7 @@ Codes = npt.NDArray[np.int32]
 Doubles = npt.NDArray[np.float64]
 
 #: Width of a step in parts of x / (1 + |x|), and from where on steps are even in ln |x|.
-STEP = 0.02
+STEP = 0.014
 LARGE = 16.0
 _SMALLEST = 2.0**-24
 _START = log(_SMALLEST) + _SMALLEST
@@ -82,7 +82,8 @@ def _values() -> npt.NDArray[np.float32]:
         logarithm -= (logarithm + grown - wanted) / (1 + grown)
     positive = np.exp(logarithm + np.maximum(steps - _BEND, 0) * STEP / (1 + LARGE))
     positive = np.minimum(positive, 65_504)
-    return np.concatenate([-positive[::-1], [0.0], positive]).astype(np.float32)
+    both: Doubles = np.concatenate([-positive[::-1], [0.0], positive])
+    return both.astype(np.float32)
 
 
 #: Activation functions that work on each value alone, by the number that stands for them in the

@@ -45,7 +45,7 @@ def upgrade() -> None:
     _remake("histogram", [_blob("counts")], _histograms_together, rowid=False)
     _remake("partner", [_blob("partners")], _partners_together, rowid=False)
     op.drop_index(op.f("ix_example_run_key_document_window"), table_name="example")
-    _remake("example", [_blob("places"), _blob("snippets")], _examples_together)
+    _remake("example", [_blob("places"), _blob("snippets")], _examples_together, rowid=False)
     op.add_column("window", sa.Column("scales", sa.LargeBinary(), nullable=True))
     _rewrite_windows(_old_tokens, packing.pack_window)
     op.create_table(
@@ -63,7 +63,7 @@ def upgrade() -> None:
     _rewrite_firing(
         _made_spreads(),
         lambda packed, spread: _old_firing(packed),
-        lambda read, spread: packing.pack_firing(*read, spread),
+        lambda read, spread: packing.pack_firing(*read, spread=spread),
     )
     _rewrite_mass(_old_mass, packing.pack_mass)
 
@@ -228,7 +228,7 @@ def _partners_together(rows: list[Row]) -> list[Row]:
         place
         | {
             "partners": packing.pack_partners(
-                [(KINDS.index(r["kind"]), *(r[name] for name in _PARTNER[1:])) for r in some]  # type: ignore[misc]
+                [(KINDS.index(r["kind"]), *(r[name] for name in _PARTNER[1:])) for r in some]
             )
         }
         for place, some in _by_version(rows)

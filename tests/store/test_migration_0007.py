@@ -98,8 +98,8 @@ def assert_twice_rounded(found: ExampleRecord, given: ExampleRecord) -> None:
 def test_evidence_survives(database_url: str) -> None:
     engine = open_engine(database_url)
     run = publish_synthetic(engine)
-    hidden = publish_synthetic_evidence(engine, run).hidden_shares[0]
-    place = (hidden.side, hidden.layer, hidden.neuron)
+    mined = publish_synthetic_evidence(engine, run).counterexamples[0]
+    place = (mined.side, mined.layer, mined.neuron)
     before = evidence.of_neuron(engine, run.id, *place)
     schema.downgrade(engine, "0006")
     schema.upgrade(engine)
@@ -108,5 +108,7 @@ def test_evidence_survives(database_url: str) -> None:
     np.testing.assert_allclose(
         after.hidden.mass, before.hidden.mass, rtol=6e-3, atol=before.hidden.mass.max() * 1e-6
     )
-    assert after.counterexamples[0].tokens.tolist() == before.counterexamples[0].tokens.tolist()
+    assert len(after.counterexamples) == len(before.counterexamples) > 0
+    for one, other in zip(after.counterexamples, before.counterexamples, strict=True):
+        assert_same(one.tokens, other.tokens)
     engine.dispose()

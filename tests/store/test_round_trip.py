@@ -81,7 +81,7 @@ def assert_example_near(found: ExampleRecord, given: ExampleRecord, path: str) -
             rest = [dataclasses.replace(one, values={}) for one in (mine, theirs)]
             if role != "own":
                 _assert_same(rest[0], rest[1], f"{path}.{role}", rounded=True)
-    bare = {"values": {}, "same_index": None, "match": None, "scales": None}
+    bare: dict[str, Any] = {"values": {}, "same_index": None, "match": None, "scales": None}
     assert_same(dataclasses.replace(found, **bare), dataclasses.replace(given, **bare), path)
 
 

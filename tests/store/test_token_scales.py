@@ -36,7 +36,7 @@ def test_every_span_comes_back(length: int) -> None:
         spans += [(packed, start, end - start) for start, end in here]
         expected += [scale_codes(scales[:, start:end])[0] for start, end in here]
     for side in ("left", "right"):
-        found = Snippets(spans).codes(side, 3)  # type: ignore[arg-type]
+        found = Snippets(spans).codes(side, 3)
         np.testing.assert_array_equal(found, np.concatenate(expected, axis=1))
 
 
