@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Select, and_, bindparam, select
 from store import packing, runs, tables
 from store.engine import reading
 from store.example_packing import unpack, unpack_places
-from store.records import ShownExample, Side, TokenArray, WindowRecord
+from store.records import ShownExample, Side, WindowRecord
 from store.token_scales import ScaleCodes, Snippets
 from store.version_query import any_of, at, of_version
 from store.version_query import places as places_of
@@ -49,16 +49,20 @@ def of_neuron(
         return Snippets(list(zip(packed, starts, lengths, strict=True))).codes(model, layer)
 
     records = unpack(side, layer, neuron, where, found.snippets, scales_at)
+    packed = [window.tokens for window in shown]
+    tokens = packing.unpack_snippets(
+        list(zip(packed, starts, lengths, strict=True)), run.n_vocabulary
+    )
     return [
-        ShownExample(record, window.name, window.source, window.tokens[start : start + length])
-        for record, window, start, length in zip(records, shown, starts, lengths, strict=True)
+        ShownExample(record, window.name, window.source, ids)
+        for record, window, ids in zip(records, shown, tokens, strict=True)
     ]
 
 
 class _Window(NamedTuple):
-    """A window with the name of its document; scales as they are packed."""
+    """A window with the name of its document; tokens and scales as they are packed."""
 
-    tokens: TokenArray
+    tokens: bytes
     scales: bytes | None
     name: str
     source: str
@@ -74,8 +78,7 @@ def _windows_of(
         number = next(size for size in _SIZES if size >= len(part))
         rows = connection.execute(_windows_at(number), {"run": run.key, **places_of(part, number)})
         for document, window, packed, scales, name, source in rows:
-            tokens = packing.unpack_window(packed, run.n_vocabulary)
-            found[document, window] = _Window(tokens, scales, name, source)
+            found[document, window] = _Window(packed, scales, name, source)
     return found
 
 

@@ -118,6 +118,21 @@ def unpack_window(packed: bytes, n_tokens: int) -> TokenArray:
     return bits @ (1 << np.arange(width, dtype=np.int32))
 
 
+def unpack_snippets(spans: Sequence[tuple[bytes, int, int]], n_tokens: int) -> list[TokenArray]:
+    """Ids of parts of windows, (packed, start, length) each, made together: [length] int32."""
+    width = _width(n_tokens)
+    lengths = np.array([length for _, _, length in spans], np.int64)
+    sizes = np.array([len(packed) for packed, _, _ in spans], np.int64)
+    ends = np.cumsum(lengths)
+    place = np.arange(int(ends[-1])) - np.repeat(ends - lengths, lengths)
+    bit = (place + np.repeat([start for _, start, _ in spans], lengths)) * width
+    at = np.repeat(np.cumsum(sizes) - sizes + 2, lengths) + (bit >> 3)
+    plain = np.frombuffer(b"".join([*(packed for packed, _, _ in spans), bytes(8)]), np.uint8)
+    words = plain[at[:, None] + np.arange(8)].view("<i8")[:, 0]
+    ids = ((words >> (bit & 7)) & ((1 << width) - 1)).astype(np.int32)
+    return np.split(ids, ends[:-1])
+
+
 def _width(n_tokens: int) -> int:
     return max((n_tokens - 1).bit_length(), 1)
 
