@@ -106,4 +106,5 @@ def function_values(number: int, codes: Codes) -> npt.NDArray[np.float32]:
 @lru_cache(maxsize=len(FUNCTIONS))
 def _function_table(number: int) -> npt.NDArray[np.float32]:
     found = [FUNCTIONS[number](x) for x in _values().astype(np.float64).tolist()]
-    return np.clip(np.array(found), -65_504, 65_504).astype(np.float32)
+    table: npt.NDArray[np.float32] = np.clip(np.array(found), -65_504, 65_504).astype(np.float32)
+    return table
