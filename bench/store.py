@@ -4,7 +4,8 @@
     python -m bench.store --url postgresql://… --neurons 4096 --explorer 50000
 
 The run has the shape of the shipped pair (two sites on the right, three on the left, 64-token
-snippets, every band filled); its values are random, and so no easier to store than real ones.
+snippets, every band filled); its values are random and do not follow from each other, so they take
+several times what a real run's do (docs/benchmarks.md).
 `--explorer` loads a second run of versions without examples, with evidence of every kind, and times
 the explorer's queries on it (the best of five).
 The database should be empty before, and both runs are removed afterwards.

@@ -22,7 +22,7 @@ from markupsafe import Markup
 from server.pages.lazy import Pieces, ValueRows, codes, half_decimals
 from server.token_text import BOS, LEVELS, OPENINGS, closed_markup, snippet_markup, with_class
 from server.vocabulary import Vocabulary
-from store.packing import PackedValues
+from store.packing import SnippetValues
 from store.records import Site
 
 #: Steps are small numbers: their text is looked up.
@@ -162,7 +162,7 @@ def _flat(rows: Sequence[tuple[Rows, str]]) -> tuple[Values, Lengths]:
     packed = [
         (one.halves, site)
         for one, site in cast(Sequence[tuple[Rows, Site]], rows)
-        if isinstance(one, ValueRows) and isinstance(one.halves, PackedValues)
+        if isinstance(one, ValueRows) and isinstance(one.halves, SnippetValues)
     ]
     if packed and len(packed) == len(rows):  # as they come from the database: one array of all
         bits = b"".join([halves.codes(site) for halves, site in packed])

@@ -71,10 +71,12 @@ class ChunkedLoad:
         split: Callable[[_Record], RowsByTable],
         chunk: int = CHUNK,
         unless_known: Callable[[Connection, list[_Record]], list[_Record]] | None = None,
+        weight: Callable[[_Record], int] = lambda record: 1,
     ) -> int:
         """Write records in chunks; `split` gives a record's rows by table, parents first.
 
-        `unless_known` leaves out of a chunk what is there already. Returns the records written.
+        `unless_known` leaves out of a chunk what is there already. Returns the records written,
+        each counted as `weight` says.
         """
         iterator, written = iter(records), 0
         while part := list(islice(iterator, chunk)):
@@ -92,8 +94,9 @@ class ChunkedLoad:
                 raise StoreError(f"The database refused some {what}: {said}") from error
             except ValueError as error:
                 raise StoreError(f"Some {what} cannot be stored: {error}") from error
-            written += len(part)
-            self.count(what, len(part))
+            weighed = sum(map(weight, part))
+            written += weighed
+            self.count(what, weighed)
         return written
 
     def insert(self, connection: Connection, table: Table, its_rows: Sequence[Row]) -> None:

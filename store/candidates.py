@@ -164,7 +164,7 @@ def _contexts(
     by_candidate: defaultdict[_Key, dict[str, tuple[ShownContext, ...]]] = defaultdict(dict)
     for row in found.mappings():
         record = rows_candidates.to_context(row)
-        tokens = packing.unpack_tokens(row["tokens"], run.n_vocabulary)
+        tokens = packing.unpack_window(row["tokens"], run.n_vocabulary)
         shown = ShownContext(
             context=record,
             document_name=row["name"],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy import Engine, func, select
 
 from store import packing, runs, tables, tables_evidence
 from store.engine import reading
+from store.example_packing import unpack_places
 from store.records import BANDS, Side, WindowRecord
 
 
@@ -28,14 +30,15 @@ def versions(engine: Engine, run_id: str, side: Side, layer: int) -> list[Drawab
     counts: dict[int, dict[str, int]] = {}
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        for number, band, found in connection.execute(
-            select(example.neuron, example.band, func.count())
-            .where(example.run_key == run.key, example.side == side, example.layer == layer)
-            .group_by(example.neuron, example.band)
+        for number, packed in connection.execute(
+            select(example.neuron, example.places).where(
+                example.run_key == run.key, example.side == side, example.layer == layer
+            )
         ):
-            counts.setdefault(number, {})[BANDS[band]] = found
+            found = np.bincount(unpack_places(packed)["band"]).tolist()
+            counts[number] = {BANDS[band]: n for band, n in enumerate(found) if n}
         if run.has_evidence:
-            for number, found in connection.execute(
+            for number, mines in connection.execute(
                 select(mined.neuron, func.count())
                 .where(
                     *(mined.run_key == run.key, mined.side == side, mined.layer == layer),
@@ -43,7 +46,7 @@ def versions(engine: Engine, run_id: str, side: Side, layer: int) -> list[Drawab
                 )
                 .group_by(mined.neuron)
             ):
-                counts.setdefault(number, {})["silent"] = found
+                counts.setdefault(number, {})["silent"] = mines
         listed = connection.execute(
             select(neuron.neuron, neuron.density)
             .where(neuron.run_key == run.key, neuron.side == side, neuron.layer == layer)
@@ -66,6 +69,6 @@ def windows(engine: Engine, run_id: str, most: int) -> list[WindowRecord]:
             .limit(most)
         )
         return [
-            WindowRecord(document, number, packing.unpack_tokens(packed, run.n_vocabulary))
+            WindowRecord(document, number, packing.unpack_window(packed, run.n_vocabulary))
             for document, number, packed in found
         ]

@@ -187,7 +187,7 @@ def _shown(row: Read, n_vocabulary: int) -> ShownCounterexample:
     record = rows_candidates.to_counterexample(row, n_vocabulary)
     tokens = record.tokens
     if tokens is None:
-        tokens = packing.unpack_tokens(row["window_tokens"], n_vocabulary)
+        tokens = packing.unpack_window(row["window_tokens"], n_vocabulary)
     length = len(next(iter(record.values.values())))
     return ShownCounterexample(
         record=record,

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, Select, and_, bindparam, select
+from sqlalchemy import Connection, Engine, Select, and_, bindparam, select
 
-from store import packing, rows, runs, tables
+from store import packing, runs, tables
 from store.engine import reading
+from store.example_packing import unpack, unpack_places
 from store.records import ShownExample, Side, WindowRecord
-from store.version_query import at, here
+from store.token_scales import ScaleCodes, Snippets
+from store.version_query import any_of, at, of_version
+from store.version_query import places as places_of
+
+#: Windows that are asked for with one statement; fewer are filled up to one of the sizes.
+_SIZES = (1, 20, 60)
+
+#: What `places` gives of an example, beside its version and its activation.
+_PLACE = ("band", "rank", "document", "window", "position")
 
 
 def of_neuron(
@@ -19,37 +28,80 @@ def of_neuron(
 ) -> list[ShownExample]:
     """All examples of a version, by band in the order of `records.BANDS`, then rank.
 
-    Empty for a neuron without examples; `RunNotFound` for an unknown run.
+    Empty for a neuron without examples; `RunNotFound` for an unknown run. Values are unpacked when
+    they are asked for.
     """
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        found = connection.execute(_with_text(), at(run, side, layer, neuron))
-        return [_shown(row, run.n_vocabulary) for row in found]
+        found = connection.execute(
+            of_version(tables.example), at(run, side, layer, neuron)
+        ).one_or_none()
+        if found is None:
+            return []
+        where = unpack_places(found.places)
+        documents, numbers = where["document"].tolist(), where["window"].tolist()
+        windows = _windows_of(connection, run, sorted(set(zip(documents, numbers, strict=True))))
+    shown = [windows[place] for place in zip(documents, numbers, strict=True)]
+    starts, lengths = where.start.tolist(), where["length"].tolist()
+
+    def scales_at(model: Side) -> ScaleCodes:
+        packed = [window.scales for window in shown]
+        return Snippets(list(zip(packed, starts, lengths, strict=True))).codes(model, layer)
+
+    records = unpack(side, layer, neuron, where, found.snippets, scales_at)
+    packed = [window.tokens for window in shown]
+    tokens = packing.unpack_snippets(
+        list(zip(packed, starts, lengths, strict=True)), run.n_vocabulary
+    )
+    return [
+        ShownExample(record, window.name, window.source, ids)
+        for record, window, ids in zip(records, shown, tokens, strict=True)
+    ]
+
+
+class _Window(NamedTuple):
+    """A window with the name of its document; tokens and scales as they are packed."""
+
+    tokens: bytes
+    scales: bytes | None
+    name: str
+    source: str
+
+
+def _windows_of(
+    connection: Connection, run: runs.PublishedRun, places: list[tuple[int, int]]
+) -> dict[tuple[int, int], _Window]:
+    """Windows by (document, window), with statements of a few sizes only: each is made once."""
+    found = {}
+    for start in range(0, len(places), _SIZES[-1]):
+        part = places[start : start + _SIZES[-1]]
+        number = next(size for size in _SIZES if size >= len(part))
+        rows = connection.execute(_windows_at(number), {"run": run.key, **places_of(part, number)})
+        for document, window, packed, scales, name, source in rows:
+            found[document, window] = _Window(packed, scales, name, source)
+    return found
 
 
 @cache
-def _with_text() -> Select[Any]:
-    """A version's examples with their windows' tokens and documents' names."""
-    example, window, document = tables.example, tables.window, tables.document
+def _windows_at(number: int) -> Select[Any]:
+    window, document = tables.window, tables.document
+    same_document = and_(
+        document.c.run_key == window.c.run_key, document.c.document == window.c.document
+    )
     return (
-        select(example, window.c.tokens, document.c.name, document.c.source)
-        .join(
-            window,
-            and_(
-                window.c.run_key == example.c.run_key,
-                window.c.document == example.c.document,
-                window.c.window == example.c.window,
-            ),
+        select(
+            window.c.document,
+            window.c.window,
+            window.c.tokens,
+            window.c.scales,
+            document.c.name,
+            document.c.source,
         )
-        .join(
-            document,
-            and_(
-                document.c.run_key == example.c.run_key,
-                document.c.document == example.c.document,
-            ),
+        .join(document, same_document)
+        .where(
+            window.c.run_key == bindparam("run"),
+            any_of((window.c.document, window.c.window), number),
         )
-        .where(*here(example))
-        .order_by(example.c.band, example.c.rank)
     )
 
 
@@ -57,22 +109,20 @@ def places(engine: Engine, run_id: str, side: Side, layer: int) -> list[tuple[An
     """Where the examples of a layer stand, without their values: rows of (neuron, band as its
     index in `records.BANDS`, rank, document, window, position, activation)."""
     example = tables.example.c
+    found: list[tuple[Any, ...]] = []
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        found = connection.execute(
-            select(
-                example.neuron,
-                example.band,
-                example.rank,
-                example.document,
-                example.window,
-                example.position,
-                example.activation,
-            )
+        rows = connection.execute(
+            select(example.neuron, example.places)
             .where(example.run_key == run.key, example.side == side, example.layer == layer)
-            .order_by(example.neuron, example.band, example.rank)
+            .order_by(example.neuron)
         )
-        return [tuple(row) for row in found]
+        for neuron, packed in rows:
+            columns = unpack_places(packed)
+            of_each = (columns[name].tolist() for name in _PLACE)
+            activations = columns.activation.tolist()
+            found += zip([neuron] * len(columns), *of_each, activations, strict=True)
+    return found
 
 
 def windows(engine: Engine, run_id: str, places: Iterable[tuple[int, int]]) -> list[WindowRecord]:
@@ -89,19 +139,6 @@ def windows(engine: Engine, run_id: str, places: Iterable[tuple[int, int]]) -> l
         for document, place in sorted(set(places)):
             packed = connection.scalar(query, {"document": document, "place": place})
             if packed is not None:
-                tokens = packing.unpack_tokens(packed, run.n_vocabulary)
+                tokens = packing.unpack_window(packed, run.n_vocabulary)
                 found.append(WindowRecord(document, place, tokens))
     return found
-
-
-def _shown(row: Sequence[Any], n_vocabulary: int) -> ShownExample:
-    *columns, tokens, name, source = row
-    record = rows.to_example(columns)
-    values = record.values
-    assert isinstance(values, packing.PackedValues)
-    return ShownExample(
-        example=record,
-        document_name=name,
-        source=source,
-        tokens=packing.unpack_tokens(tokens, n_vocabulary, record.start, values.length),
-    )

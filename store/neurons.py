@@ -40,8 +40,8 @@ def get(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> Neu
         return rows.to_neuron(
             found,
             dict(_hook_points.tuples(connection, version)),
-            _histograms.rows(connection, version),
-            _partners.rows(connection, version),
+            _histogram.one(connection, version),
+            _partners.one(connection, version),
             _logit_effects.one(connection, version),
             run.n_vocabulary,
         )
@@ -159,8 +159,8 @@ def random_neuron(
 
 
 _neuron = Prepared(lambda: of_version(tables.neuron))
-_histograms = Prepared(lambda: of_version(tables.histogram))
-_partners = Prepared(lambda: of_version(tables.partner, "kind", "rank"))
+_histogram = Prepared(lambda: of_version(tables.histogram))
+_partners = Prepared(lambda: of_version(tables.partner))
 _logit_effects = Prepared(lambda: of_version(tables.logit_effect))
 
 

@@ -1,25 +1,35 @@
 """Packed arrays: every dtype that the database holds is named here, all little-endian.
 
-counts      Zlib of byte planes of "<i8": 0.4 KiB for 387 bins, where plain zlib takes 0.7
+counts      zlib of byte planes of "<i8"
+histograms  a byte that says which sites (bit i: SITES[i]); then, of one site after the other, how
+            far each count is from the one before (`store.bit_lengths`)
+window      its length "<u2", then token ids in as many bits as the vocabulary needs, lowest first
 token ids   "<u2" where the vocabulary has up to 65,536 tokens, else "<u4"
 values      a byte that says which sites (bit i: SITES[i]), then "<f2" [site, length]; not
             compressed, since half-precision activations are noise to zlib
 effects     token ids, then "<f4" of the same length
 singles     "<f4": edges, directions
 numbers     "<f8", NaN where undefined
-mass        the largest bin as "<f8", then zlib of byte planes of the bins' shares of it, "<f2"
-firing      versions on a token: a byte that is the width of neuron ids (2 or 4), then the ids,
-            "<f4" means, "<f4" means in SD, "<f2" maxima, "<f4" maxima in SD, [length] each
+mass        the largest bin as "<f8", then the steps from bin to bin (`store.bit_lengths`) of the
+            codes of the bins' shares of it (`store.log_codes`)
+firing      versions on a token: a byte, whether means and maxima follow; the code of the first mean
+            in SD "<i2" (`store.log_codes`), then frames (`store.bit_frames`) of neuron ids, of the
+            codes of means in SD, each less the one before, and of maxima in SD; where they do not
+            follow also of means and maxima
+spread      means, then standard deviations, "<f4"
+partners    frames of kind, rank, layer and neuron, then correlations "<f4"
 """
 
 from __future__ import annotations
 
 import zlib
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from store import bit_frames, bit_lengths, log_codes
 from store.records import BANDS, SITES, CountArray, FloatArray, HalfArray, Site, TokenArray
 
 COUNT_DTYPE = np.dtype("<i8")
@@ -27,6 +37,7 @@ VALUE_DTYPE = np.dtype("<f2")
 EFFECT_DTYPE = np.dtype("<f4")
 NUMBER_DTYPE = np.dtype("<f8")
 TALLY_DTYPE = np.dtype("<u4")
+FIRST_DTYPE = np.dtype("<i2")
 
 #: How far a stored snippet value may lie from the one that was computed: in parts of it, and at
 #: least, for values next to zero. Half precision rounds to 11 bits, below 2⁻¹⁴ to steps of 2⁻²⁴.
@@ -36,6 +47,9 @@ VALUE_ABSOLUTE_ERROR = 2.0**-25
 #: Bands that a score may be of, a bit each: the shown ones from the top to q0-50, and the middle.
 SCORES = (*BANDS[:6], "max25-50")
 
+#: The sites that the first byte of packed values names, in their order.
+_SITES_OF = [tuple(site for bit, site in enumerate(SITES) if mask >> bit & 1) for mask in range(8)]
+
 
 def token_dtype(n_tokens: int) -> np.dtype[np.unsignedinteger]:
     """The dtype of token ids in a vocabulary of `n_tokens`."""
@@ -43,7 +57,7 @@ def token_dtype(n_tokens: int) -> np.dtype[np.unsignedinteger]:
 
 
 def pack_counts(counts: CountArray) -> bytes:
-    """Histogram counts [bins] → zlib of their eight byte planes, lowest first."""
+    """Counts [bins] → zlib of their eight byte planes, lowest first."""
     planes = np.ascontiguousarray(counts, dtype=COUNT_DTYPE).view(np.uint8)
     return zlib.compress(planes.reshape(-1, COUNT_DTYPE.itemsize).T.tobytes())
 
@@ -52,6 +66,21 @@ def unpack_counts(packed: bytes) -> CountArray:
     """The counts of `pack_counts`, [bins] int64."""
     planes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(COUNT_DTYPE.itemsize, -1)
     return np.ascontiguousarray(planes.T).view(COUNT_DTYPE).ravel().astype(np.int64, copy=False)
+
+
+def pack_histograms(counts: Mapping[Site, CountArray]) -> bytes:
+    """Histogram counts [bins] by site."""
+    sites = [site for site in SITES if site in counts]
+    together = np.stack([np.asarray(counts[site], COUNT_DTYPE) for site in sites])
+    mask = sum(1 << SITES.index(site) for site in sites)
+    return bytes([mask]) + bit_lengths.pack(np.diff(together, axis=1, prepend=0).ravel())
+
+
+def unpack_histograms(packed: bytes) -> dict[Site, CountArray]:
+    """The counts of `pack_histograms`, [bins] int64 by site."""
+    sites = _SITES_OF[packed[0]]
+    steps = bit_lengths.unpack(packed[1:]).reshape(len(sites), -1)
+    return dict(zip(sites, np.cumsum(steps, axis=1), strict=True))
 
 
 def pack_tokens(tokens: npt.ArrayLike, n_tokens: int) -> bytes:
@@ -68,6 +97,46 @@ def unpack_tokens(packed: bytes, n_tokens: int, start: int = 0, length: int = -1
     return np.frombuffer(packed, dtype, length, start * dtype.itemsize).astype(np.int32)
 
 
+def pack_window(tokens: npt.ArrayLike, n_tokens: int) -> bytes:
+    """A window's token ids of a vocabulary of `n_tokens`, each in as few bits as it needs.
+
+    ValueError for an id outside it."""
+    ids = np.asarray(tokens)
+    if ids.size and (ids.min() < 0 or ids.max() >= n_tokens):
+        raise ValueError(f"token ids {ids.min()}–{ids.max()} outside a vocabulary of {n_tokens}")
+    bits = (ids[:, None] >> np.arange(_width(n_tokens))) & 1
+    return (
+        len(ids).to_bytes(2, "little") + np.packbits(bits.astype(bool), bitorder="little").tobytes()
+    )
+
+
+def unpack_window(packed: bytes, n_tokens: int) -> TokenArray:
+    """The ids of `pack_window`, [length] int32."""
+    length, width = packed[0] | packed[1] << 8, _width(n_tokens)
+    plain = np.frombuffer(packed, np.uint8, offset=2)
+    bits = np.unpackbits(plain, count=length * width, bitorder="little").reshape(length, width)
+    return bits @ (1 << np.arange(width, dtype=np.int32))
+
+
+def unpack_snippets(spans: Sequence[tuple[bytes, int, int]], n_tokens: int) -> list[TokenArray]:
+    """Ids of parts of windows, (packed, start, length) each, made together: [length] int32."""
+    width = _width(n_tokens)
+    lengths = np.array([length for _, _, length in spans], np.int64)
+    sizes = np.array([len(packed) for packed, _, _ in spans], np.int64)
+    ends = np.cumsum(lengths)
+    place = np.arange(int(ends[-1])) - np.repeat(ends - lengths, lengths)
+    bit = (place + np.repeat([start for _, start, _ in spans], lengths)) * width
+    at = np.repeat(np.cumsum(sizes) - sizes + 2, lengths) + (bit >> 3)
+    plain = np.frombuffer(b"".join([*(packed for packed, _, _ in spans), bytes(8)]), np.uint8)
+    words = plain[at[:, None] + np.arange(8)].view("<i8")[:, 0]
+    ids = ((words >> (bit & 7)) & ((1 << width) - 1)).astype(np.int32)
+    return np.split(ids, ends[:-1])
+
+
+def _width(n_tokens: int) -> int:
+    return max((n_tokens - 1).bit_length(), 1)
+
+
 def pack_values(values: Mapping[Site, HalfArray]) -> bytes:
     """Values [length] per site; ValueError if the sites' lengths differ."""
     sites = [site for site in SITES if site in values]
@@ -78,26 +147,16 @@ def pack_values(values: Mapping[Site, HalfArray]) -> bytes:
     return bytes([mask]) + b"".join(array.tobytes() for array in arrays)
 
 
-#: The sites that the first byte of packed values names, in their order.
-_SITES_OF = [tuple(site for bit, site in enumerate(SITES) if mask >> bit & 1) for mask in range(8)]
+class SnippetValues(Mapping[Site, HalfArray]):
+    """One snippet's values by site, which are unpacked when asked for; arrays are read-only.
 
-
-class PackedValues(Mapping[Site, HalfArray]):
-    """The values of `pack_values` as they were packed: a site's are unpacked when asked for.
-
-    Arrays are read-only. A page asks for all values of few of its examples and for one of each.
+    A page asks for all values of few of its examples and for one of each.
     """
 
-    __slots__ = ("length", "packed", "sites")
+    __slots__ = ("length", "sites")
 
-    def __init__(self, packed: bytes) -> None:
-        self.packed = packed
-        self.sites = _SITES_OF[packed[0]]
-        self.length = (len(packed) - 1) // (VALUE_DTYPE.itemsize * max(len(self.sites), 1))
-
-    def __getitem__(self, site: Site) -> HalfArray:
-        rows = np.frombuffer(self.packed, VALUE_DTYPE, self.length, self._start(site))
-        return rows.astype(np.float16, copy=False)
+    length: int
+    sites: tuple[Site, ...]
 
     def __iter__(self) -> Iterator[Site]:
         return iter(self.sites)
@@ -108,13 +167,43 @@ class PackedValues(Mapping[Site, HalfArray]):
     def __contains__(self, site: object) -> bool:
         return site in self.sites
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SnippetValues):
+            return NotImplemented
+        return self.sites == other.sites and all(
+            self.codes(site) == other.codes(site) for site in self.sites
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @abstractmethod
     def code(self, site: Site, place: int) -> int:
         """The bits of one value, as a whole number."""
+
+    @abstractmethod
+    def codes(self, site: Site) -> bytes:
+        """The bits of a site's values, two bytes each, the lower first."""
+
+
+class PackedValues(SnippetValues):
+    """The values of `pack_values` as they were packed."""
+
+    __slots__ = ("packed",)
+
+    def __init__(self, packed: bytes) -> None:
+        self.packed = packed
+        self.sites = _SITES_OF[packed[0]]
+        self.length = (len(packed) - 1) // (VALUE_DTYPE.itemsize * max(len(self.sites), 1))
+
+    def __getitem__(self, site: Site) -> HalfArray:
+        rows = np.frombuffer(self.packed, VALUE_DTYPE, self.length, self._start(site))
+        return rows.astype(np.float16, copy=False)
+
+    def code(self, site: Site, place: int) -> int:
         at = self._start(site) + VALUE_DTYPE.itemsize * range(self.length)[place]
         return self.packed[at] | self.packed[at + 1] << 8
 
     def codes(self, site: Site) -> bytes:
-        """The bits of a site's values, two bytes each, the lower first."""
         start = self._start(site)
         return self.packed[start : start + VALUE_DTYPE.itemsize * self.length]
 
@@ -180,27 +269,25 @@ def unpack_defined(packed: bytes) -> tuple[float, ...]:
 
 
 def pack_mass(mass: npt.ArrayLike) -> bytes:
-    """Non-negative mass by bin, to a part in 2,000 of each bin (of 6e-5 of the largest, below it).
+    """Non-negative mass by bin, to a part in 200 of each bin; below 2⁻³⁰ of the largest it is 0.
 
-    The largest bin in double precision, then zlib of the two byte planes of mass / largest in half
-    precision. ValueError for mass that is negative or not finite.
+    The largest bin in double precision, then the codes of mass / largest. ValueError for mass that
+    is negative or not finite.
     """
     exact = np.asarray(mass, NUMBER_DTYPE)
     if exact.size and not (np.isfinite(exact).all() and exact.min() >= 0):
         raise ValueError("mass is negative or not finite")
     largest = float(exact.max(initial=0.0))
-    shares = (exact / largest if largest > 0 else exact).astype(VALUE_DTYPE)
-    planes = np.ascontiguousarray(shares).view(np.uint8).reshape(-1, VALUE_DTYPE.itemsize).T
-    return np.array([largest], NUMBER_DTYPE).tobytes() + zlib.compress(planes.tobytes())
+    codes = log_codes.encode(exact / largest if largest > 0 else exact)
+    return np.array([largest], NUMBER_DTYPE).tobytes() + bit_lengths.pack(np.diff(codes, prepend=0))
 
 
 def unpack_mass(packed: bytes) -> FloatArray:
     """The mass of `pack_mass`, [bins] float32."""
     width = NUMBER_DTYPE.itemsize
     largest = np.frombuffer(packed[:width], NUMBER_DTYPE)[0]
-    planes = np.frombuffer(zlib.decompress(packed[width:]), np.uint8)
-    shares = np.ascontiguousarray(planes.reshape(VALUE_DTYPE.itemsize, -1).T).view(VALUE_DTYPE)
-    mass: FloatArray = (shares.ravel().astype(np.float64) * largest).astype(np.float32)
+    shares = log_codes.decode(np.cumsum(bit_lengths.unpack(packed[width:])))
+    mass: FloatArray = (shares.astype(np.float64) * largest).astype(np.float32)
     return mass
 
 
@@ -233,44 +320,90 @@ def pack_firing(
     mean_sd: npt.ArrayLike,
     highest: npt.ArrayLike,
     highest_sd: npt.ArrayLike,
+    spread: FloatArray | None = None,
 ) -> bytes:
-    """Versions that fire on a token, [length] each. ValueError if lengths or signs are wrong."""
-    ids = np.asarray(neurons)
+    """Versions that fire on a token, [length] each. ValueError if lengths or signs are wrong.
+
+    `spread`: means and standard deviations of the layer's versions, [2, n]; with it, what is not in
+    standard deviations is left out wherever it follows.
+    """
+    ids = np.asarray(neurons, np.int64)
     if ids.size and ids.min() < 0:
         raise ValueError(f"{ids.min()} is no neuron")
-    id_dtype = token_dtype(int(ids.max(initial=0)) + 1)
-    columns = [ids.astype(id_dtype)]
-    for values, dtype in (
-        (mean, EFFECT_DTYPE),
-        (mean_sd, EFFECT_DTYPE),
-        (highest, VALUE_DTYPE),
-        (highest_sd, EFFECT_DTYPE),
-    ):
-        columns.append(np.asarray(values, dtype))
-    if len({column.shape for column in columns}) > 1:
+    values = [np.asarray(each, np.float32) for each in (mean, mean_sd, highest, highest_sd)]
+    if any(each.shape != ids.shape for each in values):
         raise ValueError("versions on a token and their values differ in number")
-    if not all(np.isfinite(column).all() for column in columns[1:]):
+    if not all(np.isfinite(each).all() for each in values):
         raise ValueError("a version on a token has a value that is not finite")
-    return bytes([id_dtype.itemsize]) + b"".join(column.tobytes() for column in columns)
+    in_sd = [log_codes.encode(values[1]), log_codes.encode(values[3])]
+    follows = spread is not None and all(
+        _follows(codes, exact, ids, spread)
+        for codes, exact in zip(in_sd, (values[0], values[2]), strict=True)
+    )
+    first = int(in_sd[0][0]) if ids.size else 0
+    in_sd[0] = np.diff(in_sd[0], prepend=first)  # by descending mean in SD: small steps
+    columns = in_sd if follows else [*in_sd, *map(log_codes.encode, (values[0], values[2]))]
+    head = bytes([follows]) + np.array(first, FIRST_DTYPE).tobytes()
+    return head + bit_frames.pack([ids, *columns])
 
 
 def unpack_firing(
-    packed: bytes,
+    packed: bytes, spread: FloatArray | None = None
 ) -> tuple[TokenArray, FloatArray, FloatArray, HalfArray, FloatArray]:
-    """Neurons, means, means in SD, maxima and maxima in SD of `pack_firing`."""
-    id_dtype = np.dtype(f"<u{packed[0]}")
-    single, half = EFFECT_DTYPE.itemsize, VALUE_DTYPE.itemsize
-    length = (len(packed) - 1) // (id_dtype.itemsize + 3 * single + half)
-    at = 1 + length * id_dtype.itemsize
-    neurons = np.frombuffer(packed, id_dtype, length, 1).astype(np.int32)
-    mean = np.frombuffer(packed, EFFECT_DTYPE, length, at).astype(np.float32, copy=False)
-    at += length * single
-    mean_sd = np.frombuffer(packed, EFFECT_DTYPE, length, at).astype(np.float32, copy=False)
-    at += length * single
-    highest = np.frombuffer(packed, VALUE_DTYPE, length, at).astype(np.float16, copy=False)
-    at += length * half
-    highest_sd = np.frombuffer(packed, EFFECT_DTYPE, length, at).astype(np.float32, copy=False)
-    return neurons, mean, mean_sd, highest, highest_sd
+    """Neurons, means, means in SD, maxima and maxima in SD of `pack_firing`, with its spread."""
+    follows = bool(packed[0])
+    first = int.from_bytes(packed[1:3], "little", signed=True)
+    neurons, steps, *columns = bit_frames.unpack(packed[3:], 3 if follows else 5)
+    mean_sd, highest_sd = log_codes.decode(np.cumsum(steps) + first), log_codes.decode(columns[0])
+    if not follows:
+        mean, highest = log_codes.decode(columns[1]), log_codes.decode(columns[2])
+    elif spread is not None:
+        mean, highest = (_from_sd(each, neurons, spread) for each in (mean_sd, highest_sd))
+    else:
+        raise ValueError("the spread of a layer's versions is missing")
+    return neurons.astype(np.int32), mean, mean_sd, highest.astype(np.float16), highest_sd
+
+
+def _from_sd(in_sd: FloatArray, ids: npt.NDArray[np.int64], spread: FloatArray) -> FloatArray:
+    found: FloatArray = in_sd * spread[1][ids] + spread[0][ids]
+    return found
+
+
+def _follows(
+    codes: npt.NDArray[np.int64], exact: FloatArray, ids: npt.NDArray[np.int64], spread: FloatArray
+) -> bool:
+    """Whether values follow from those in SD, each to a part of its distance from the mean."""
+    if ids.max(initial=-1) >= spread.shape[1]:
+        return False
+    in_sd = log_codes.decode(codes)
+    off = np.abs(_from_sd(in_sd, ids, spread) - exact)
+    distance = np.abs(in_sd * spread[1][ids])
+    allowed = log_codes.PRECISION * distance + 2.0**-11 * np.abs(exact) + 2.0**-24
+    return bool((off <= allowed).all())
+
+
+def pack_spread(mean: npt.ArrayLike, std: npt.ArrayLike) -> bytes:
+    """Means and standard deviations of the versions of a layer."""
+    return pack_singles(np.stack([np.asarray(mean), np.asarray(std)]))
+
+
+def unpack_spread(packed: bytes) -> FloatArray:
+    """The numbers of `pack_spread`, [2, n]."""
+    return unpack_singles(packed).reshape(2, -1)
+
+
+def pack_partners(partners: Sequence[tuple[int, int, int, int, float]]) -> bytes:
+    """(kind, rank, layer, neuron, correlation) in their order: frames, then correlations."""
+    whole = np.array([one[:4] for one in partners], np.int64).reshape(-1, 4).T
+    return bit_frames.pack(list(whole)) + pack_singles([one[4] for one in partners])
+
+
+def unpack_partners(packed: bytes) -> list[tuple[int, int, int, int, float]]:
+    """The entries of `pack_partners`."""
+    columns = bit_frames.unpack(packed, 4)
+    n = len(columns[0])
+    correlations = np.frombuffer(packed, EFFECT_DTYPE, offset=len(packed) - n * 4)
+    return list(zip(*(c.tolist() for c in columns), correlations.tolist(), strict=True))
 
 
 def pack_bands(scores: Mapping[str, float | None]) -> bytes:

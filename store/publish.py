@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +17,7 @@ from store.bulk import ChunkedLoad, Progress, Row, RowsByTable, refresh_statisti
 from store.engine import writing
 from store.errors import AlreadyPublished, LoadInterrupted, StoreError
 from store.records import (
+    BANDS,
     DocumentRecord,
     ExampleRecord,
     LayerRecord,
@@ -27,20 +28,22 @@ from store.records import (
     WindowRecord,
 )
 from store.removal import abandon, disown, remove, sweep
-from store.token_records import TokenCountsRecord, TokenNeuronsRecord
+from store.token_records import TokenCountsRecord, TokenNeuronsRecord, TokenSpreadRecord
+from store.token_scales import Scales
 from store.types import now
 
 __all__ = ["Loader", "Progress", "loading", "sweep"]
 
+CHUNK_OF_EXAMPLES = 40  # versions, each with about fifty
 CHUNK_OF_NEURONS = 250  # versions, each with about a dozen rows in five tables
 
 
 class Loader:
     """What `loading` gives: a method a kind of record, each of which may be called repeatedly.
 
-    Order: vocabulary, documents, windows, neurons, examples (foreign keys); layers, losses and the
-    token index (after the vocabulary, once or not at all) at any time; publish last. Iterables may
-    be generators: rows go out in chunks.
+    Order: vocabulary, documents, windows, neurons, examples; layers, losses and the token index
+    (after the vocabulary, once or not at all) at any time; publish last. Iterables may be
+    generators: rows go out in chunks.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Loader:
         self._chunks = ChunkedLoad(self._claimed, progress)
         self._n_vocabulary: int | None = None
         self._hook_points: dict[Row, str] = {}
+        self._windows: set[tuple[int, int]] = set()
 
     def vocabulary(self, tokens: list[bytes]) -> None:
         """The bytes of each token id (index = id). Needed before windows, neurons, examples."""
@@ -88,12 +92,21 @@ class Loader:
             "documents", records, lambda r: {tables.document: [rows.of_document(self._key, r)]}
         )
 
-    def windows(self, records: Iterable[WindowRecord]) -> int:
-        """Token windows that examples show, each once."""
+    def windows(
+        self,
+        records: Iterable[WindowRecord],
+        scales_of: Callable[[WindowRecord], Scales | None] = lambda record: None,
+    ) -> int:
+        """Token windows that examples show, each once; `scales_of` gives the scales of a window's
+        tokens that its examples will have."""
         n = self._tokens_known()
-        return self._chunks.load(
-            "windows", records, lambda r: {tables.window: [rows.of_window(self._key, r, n)]}
-        )
+
+        def split(record: WindowRecord) -> RowsByTable:
+            self._windows.add((record.document, record.window))
+            scales = scales_of(record)
+            return {tables.window: [rows.of_window(self._key, record, n, scales=scales)]}
+
+        return self._chunks.load("windows", records, split)
 
     def neurons(self, records: Iterable[NeuronRecord]) -> int:
         """Versions with their histograms, partners and logit effects."""
@@ -111,8 +124,8 @@ class Loader:
             return {
                 tables.hook_point: hook_points,
                 tables.neuron: [rows.of_neuron(self._key, record)],
-                tables.histogram: rows.of_histograms(self._key, record),
-                tables.partner: rows.of_partners(self._key, record),
+                tables.histogram: [rows.of_histogram(self._key, record)],
+                tables.partner: [rows.of_partners(self._key, record)],
                 tables.logit_effect: rows.of_logit_effects(self._key, record, n),
             }
 
@@ -127,9 +140,23 @@ class Loader:
         return written + self._chunks.load("neurons", iterator, split, CHUNK_OF_NEURONS)
 
     def examples(self, records: Iterable[ExampleRecord]) -> int:
-        """Examples of versions that were loaded, on windows that were loaded."""
+        """Examples of versions that were loaded, on windows that were loaded, together by version.
+
+        Returns the examples written."""
+
+        def split(some: list[ExampleRecord]) -> RowsByTable:
+            record = sorted(some, key=lambda one: (BANDS.index(one.band), one.rank))
+            for one in record:
+                if (one.document, one.window) not in self._windows:
+                    raise ValueError(
+                        f"{one.side} L{one.layer}N{one.neuron}: window {one.window} of document "
+                        f"{one.document} is not loaded"
+                    )
+            return {tables.example: [rows.of_examples(self._key, record)]}
+
+        versions = groupby(records, lambda one: (one.side, one.layer, one.neuron))
         return self._chunks.load(
-            "examples", records, lambda r: {tables.example: [rows.of_example(self._key, r)]}
+            "examples", (list(some) for _, some in versions), split, CHUNK_OF_EXAMPLES, weight=len
         )
 
     def layers(self, records: Iterable[LayerRecord]) -> int:
@@ -144,20 +171,33 @@ class Loader:
             "losses", records, lambda r: {tables.run_loss: [rows.of_loss(self._key, r)]}
         )
 
-    def token_index(self, counts: TokenCountsRecord, neurons: Iterable[TokenNeuronsRecord]) -> int:
-        """The inverted index; rows by token, then side and layer, go in fastest."""
+    def token_index(
+        self,
+        counts: TokenCountsRecord,
+        neurons: Iterable[TokenNeuronsRecord],
+        spreads: Iterable[TokenSpreadRecord] = (),
+    ) -> int:
+        """The inverted index; rows by token, then side and layer, go in fastest. It takes less with
+        the layers' spreads."""
         n, key = self._tokens_known(), self._key
         count, neuron = tables_tokens.token_count, tables_tokens.token_neuron
+        of_layer = {(one.side, one.layer): one for one in spreads}
         self._chunks.load(
             "token counts",
             [counts],
             lambda r: {count: [rows_tokens.of_token_counts(key, r, n)]},
         )
-        return self._chunks.load(
-            "token neurons",
-            neurons,
-            lambda r: {neuron: [rows_tokens.of_token_neurons(key, r, n)]},
+        self._chunks.load(
+            "token spreads",
+            of_layer.values(),
+            lambda r: {tables_tokens.token_spread: [rows_tokens.of_token_spread(key, r)]},
         )
+
+        def split(record: TokenNeuronsRecord) -> RowsByTable:
+            spread = of_layer.get((record.side, record.layer))
+            return {neuron: [rows_tokens.of_token_neurons(key, record, n, spread)]}
+
+        return self._chunks.load("token neurons", neurons, split)
 
     def publish(self, stage: str = "statistics") -> RunRecord:
         """Flip the run to published in one small transaction; the run as stored."""
@@ -187,7 +227,7 @@ class Loader:
             )
         self.published = True
         with writing(self._engine) as connection:
-            refresh_statistics(connection, (tables.neuron, tables.example, tables.window))
+            refresh_statistics(connection, (tables.neuron, tables.window))
         return runs.get_run(self._engine, self._run.id)
 
     def copied(self, table: Table, its_rows: list[Row]) -> None:

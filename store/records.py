@@ -273,6 +273,10 @@ class ExampleRecord:
     `activation` is the display site's value at the focus in float32. `same_index` and `match` are
     the other model's neuron of the same index, and its best match; `match` is None when the two
     are one neuron or there is no match, and both are None in a single-sided run.
+
+    `scales`, which is not read back, lets a run be stored in less: for each model with a LayerNorm
+    after its SoLU, by side, what it divides the snippet's tokens by (`store.token_scales`),
+    [3, length].
     """
 
     side: Side
@@ -288,6 +292,7 @@ class ExampleRecord:
     values: Mapping[Site, HalfArray]
     same_index: OtherValues | None
     match: OtherValues | None
+    scales: Mapping[Side, FloatArray] | None = None
 
 
 @dataclass(frozen=True)

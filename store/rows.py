@@ -6,32 +6,34 @@ Both directions of a table stand beside each other, so that they change together
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 
 from store import packing, tables
 from store.bulk import Row
+from store.example_packing import pack_places, pack_values
 from store.histogram_edges import N_BINS
 from store.records import (
-    BANDS,
     SITES,
     CorrespondenceRecord,
     DocumentRecord,
     ExampleRecord,
-    HalfArray,
     LayerRecord,
     LogitEffectsRecord,
     LossRecord,
     NeuronRecord,
-    OtherValues,
     PartnerRecord,
     Site,
     SiteStatistics,
     WindowRecord,
 )
+from store.token_scales import Scales, pack_scales
 from store.types import clean_text
+
+#: Kinds of partners by the number that stands for them.
+KINDS: tuple[Literal["across", "within"], ...] = ("across", "within")
 
 #: A row as read: SQLAlchemy's mapping of a result row.
 Read = Mapping[Any, Any]
@@ -50,11 +52,16 @@ def of_document(run_key: int, record: DocumentRecord, stage: str | None = None) 
 
 
 def of_window(
-    run_key: int, record: WindowRecord, n_vocabulary: int, stage: str | None = None
+    run_key: int,
+    record: WindowRecord,
+    n_vocabulary: int,
+    stage: str | None = None,
+    scales: Scales | None = None,
 ) -> Row:
-    """A row of `window`; `stage` as for documents."""
-    tokens = packing.pack_tokens(record.tokens, n_vocabulary)
-    return run_key, int(record.document), int(record.window), tokens, stage
+    """A row of `window`; `stage` as for documents, `scales` what its examples need."""
+    tokens = packing.pack_window(record.tokens, n_vocabulary)
+    packed = pack_scales(scales) if scales else None
+    return run_key, int(record.document), int(record.window), tokens, packed, stage
 
 
 def of_layer(run_key: int, record: LayerRecord) -> Row:
@@ -117,9 +124,8 @@ def of_neuron(run_key: int, record: NeuronRecord) -> Row:
     )
 
 
-def of_histograms(run_key: int, record: NeuronRecord) -> list[Row]:
-    """Rows of `histogram`. ValueError where counts are not 387 or do not sum to n."""
-    made = []
+def of_histogram(run_key: int, record: NeuronRecord) -> Row:
+    """The row of `histogram`. ValueError where counts are not 387 or do not sum to n."""
     for site, statistics in record.sites.items():
         counts = np.asarray(statistics.counts)
         if counts.shape != (N_BINS,) or int(counts.sum()) != statistics.n:
@@ -129,23 +135,17 @@ def of_histograms(run_key: int, record: NeuronRecord) -> list[Row]:
             )
         if statistics.n != record.sites[record.display_site].n:
             raise ValueError(f"{_name(record)}: n differs between sites")
-        made.append((*_version(run_key, record), site, packing.pack_counts(counts)))
-    return made
+    counts_of = {site: statistics.counts for site, statistics in record.sites.items()}
+    return (*_version(run_key, record), packing.pack_histograms(counts_of))
 
 
-def of_partners(run_key: int, record: NeuronRecord) -> list[Row]:
-    """Rows of `partner`."""
-    return [
-        (
-            *_version(run_key, record),
-            partner.kind,
-            int(partner.rank),
-            int(partner.layer),
-            int(partner.neuron),
-            float(partner.correlation),
-        )
-        for partner in record.partners
+def of_partners(run_key: int, record: NeuronRecord) -> Row:
+    """The row of `partner`."""
+    partners = [
+        (KINDS.index(p.kind), int(p.rank), int(p.layer), int(p.neuron), float(p.correlation))
+        for p in sorted(record.partners, key=lambda p: (p.kind, p.rank))
     ]
+    return (*_version(run_key, record), packing.pack_partners(partners))
 
 
 def of_logit_effects(run_key: int, record: NeuronRecord, n_vocabulary: int) -> list[Row]:
@@ -162,43 +162,23 @@ def of_logit_effects(run_key: int, record: NeuronRecord, n_vocabulary: int) -> l
     ]
 
 
-def of_example(run_key: int, record: ExampleRecord) -> Row:
-    """A row of `example`. ValueError where the focus lies outside the snippet."""
-    length = len(next(iter(record.values.values()), ()))
-    if not record.start <= record.position < record.start + length:
-        raise ValueError(f"{_name(record)}, {record.band} {record.rank}: focus outside the snippet")
-    same, match = record.same_index, record.match
-    if same is not None and same.neuron != record.neuron:
-        raise ValueError(f"{_name(record)}: the same index is {same.neuron}?")
-    return (
-        *_version(run_key, record),
-        BANDS.index(record.band),
-        int(record.rank),
-        int(record.document),
-        int(record.window),
-        int(record.position),
-        int(record.start),
-        float(record.activation),
-        packing.pack_values(record.values),
-        number(same.quantile) if same else None,
-        _values(same, length),
-        int(match.neuron) if match else None,
-        number(match.quantile) if match else None,
-        _values(match, length),
-    )
+def of_examples(run_key: int, records: list[ExampleRecord]) -> Row:
+    """The row of `example`: all of one version. ValueError for one that cannot be."""
+    version = _version(run_key, records[0])
+    return (*version, pack_places(records), pack_values(records))
 
 
 def to_neuron(
     row: Read,
     hook_points: Mapping[str, str],
-    histograms: Iterable[Read],
-    partners: Iterable[Read],
+    histogram: Read | None,
+    partners: Read | None,
     effects: Read | None,
     n_vocabulary: int,
 ) -> NeuronRecord:
     """The record of a row of `neuron` with the rows that hang on it."""
     sites: dict[Site, SiteStatistics] = {}
-    counts = {h["site"]: packing.unpack_counts(h["counts"]) for h in histograms}
+    counts = {} if histogram is None else packing.unpack_histograms(histogram["counts"])
     for site in SITES:
         if site in counts:
             values = {name: row[f"{site}_{name}"] for name in tables.STATISTICS}
@@ -224,74 +204,15 @@ def to_neuron(
             kurtosis=row["logit_kurtosis"],
             skewness=row["logit_skewness"],
         ),
-        partners=tuple(
-            PartnerRecord(
-                kind=p["kind"],
-                rank=p["rank"],
-                layer=p["partner_layer"],
-                neuron=p["partner_neuron"],
-                correlation=p["correlation"],
+        partners=()
+        if partners is None
+        else tuple(
+            PartnerRecord(KINDS[kind], rank, layer, neuron, correlation)
+            for kind, rank, layer, neuron, correlation in packing.unpack_partners(
+                partners["partners"]
             )
-            for p in partners
         ),
     )
-
-
-def to_example(row: Sequence[Any]) -> ExampleRecord:
-    """The record of a row's values in the order of `example`'s columns.
-
-    By their places and not by their names, which a page's hundred rows took as long to look up as
-    the database to find.
-    """
-    (
-        _,
-        side,
-        layer,
-        neuron,
-        band,
-        rank,
-        document,
-        window,
-        position,
-        start,
-        activation,
-        own,
-        same_quantile,
-        same,
-        match_neuron,
-        match_quantile,
-        match,
-    ) = row
-    return ExampleRecord(
-        side=side,
-        layer=layer,
-        neuron=neuron,
-        band=BANDS[band],
-        rank=rank,
-        document=document,
-        window=window,
-        position=position,
-        activation=activation,
-        start=start,
-        values=packing.PackedValues(own),
-        same_index=_other(neuron, same, same_quantile),
-        match=_other(match_neuron, match, match_quantile),
-    )
-
-
-def _other(neuron: int, packed: bytes | None, quantile: float | None) -> OtherValues | None:
-    if packed is None:
-        return None
-    return OtherValues(neuron=neuron, values=packing.PackedValues(packed), quantile=quantile)
-
-
-def _values(other: OtherValues | None, length: int) -> bytes | None:
-    if other is None:
-        return None
-    arrays: Iterable[HalfArray] = other.values.values()
-    if any(len(array) != length for array in arrays):
-        raise ValueError(f"the other version's values are not {length} long")
-    return packing.pack_values(other.values)
 
 
 def _version(run_key: int, record: NeuronRecord | ExampleRecord) -> Row:

@@ -15,7 +15,7 @@ from store.labels import is_latest
 from store.records import Side, Verdict
 from store.runs import PublishedRun
 from store.tables import annotator, label
-from store.tables_tokens import token_count, token_neuron
+from store.tables_tokens import token_count, token_neuron, token_spread
 from store.token_records import TokenCountsRecord, TokenNeuronsRecord
 from store.types import folded_text
 
@@ -60,7 +60,15 @@ def neurons_of_token(engine: Engine, run_id: str, token: int) -> list[TokenNeuro
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         found = connection.execute(
-            select(token_neuron)
+            select(token_neuron, token_spread.c.spread)
+            .outerjoin(
+                token_spread,
+                and_(
+                    token_spread.c.run_key == token_neuron.c.run_key,
+                    token_spread.c.side == token_neuron.c.side,
+                    token_spread.c.layer == token_neuron.c.layer,
+                ),
+            )
             .where(token_neuron.c.run_key == run.key, token_neuron.c.token == token)
             .order_by(token_neuron.c.side, token_neuron.c.layer)
         )

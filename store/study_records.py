@@ -62,7 +62,9 @@ class StudyDesign:
     assignment: Assignment = "between"
     apart: int = 15
     seconds_cap: int = 600
-    before: int = 20
+    #: Tokens of a card's snippets: as many as a run's examples have (`worker.settings`), or planted
+    #: cards, which are cut from whole windows, would be told by their longer contexts.
+    before: int = 12
     after: int = 7
 
     def to_json(self) -> dict[str, Any]:

@@ -7,7 +7,8 @@ These are a run's own tables and those that all share; what a run's evidence add
 `store.tables_access`, all in the same `metadata`.
 
 Tables are `WITHOUT ROWID` on SQLite where rows stay below a quarter of a page: one tree in the
-key's order, no second index. Wider rows would spill to other pages: not `window` and `example`.
+key's order, no second index. Wider rows would spill to other pages: not `window`. Those of
+`example` fill a page and some: they spill in any case, and pack best so.
 
 `migrations/` brings a database here; `store.schema.check` compares the two.
 """
@@ -36,7 +37,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from store.records import BANDS, SIDES, SITES, VERDICTS
+from store.records import SIDES, SITES, VERDICTS
 from store.types import CleanText, Json, Moment, folded_text
 
 metadata = MetaData(
@@ -253,6 +254,8 @@ window = Table(
     Column("document", Integer, nullable=False),
     Column("window", Integer, nullable=False),
     Column("tokens", LargeBinary, nullable=False),
+    # What the values of examples on it are made with: `store.token_scales`.
+    Column("scales", LargeBinary),
     Column("stage", String(30)),
     PrimaryKeyConstraint("run_key", "document", "window"),
     ForeignKeyConstraint(
@@ -313,11 +316,9 @@ histogram = Table(
     "histogram",
     metadata,
     *version_columns(),
-    Column("site", String(4), nullable=False),
     Column("counts", LargeBinary, nullable=False),
-    PrimaryKeyConstraint(*VERSION, "site"),
+    PrimaryKeyConstraint(*VERSION),
     version_reference(),
-    one_of("site", SITES),
     sqlite_with_rowid=False,
 )
 
@@ -325,14 +326,9 @@ partner = Table(
     "partner",
     metadata,
     *version_columns(),
-    Column("kind", String(6), nullable=False),
-    Column("rank", SmallInteger, nullable=False),
-    Column("partner_layer", SmallInteger, nullable=False),
-    Column("partner_neuron", Integer, nullable=False),
-    Column("correlation", Double, nullable=False),
-    PrimaryKeyConstraint(*VERSION, "kind", "rank"),
+    Column("partners", LargeBinary, nullable=False),
+    PrimaryKeyConstraint(*VERSION),
     version_reference(),
-    one_of("kind", ("across", "within")),
     sqlite_with_rowid=False,
 )
 
@@ -347,34 +343,17 @@ logit_effect = Table(
     sqlite_with_rowid=False,
 )
 
+# All examples of a version. Places come first, so that they can be read without the values, which
+# SQLite lays on other pages. That each stands on a window of the run is checked as they are loaded.
 example = Table(
     "example",
     metadata,
     *version_columns(),
-    Column("band", SmallInteger, nullable=False, doc="index into records.BANDS"),
-    Column("rank", SmallInteger, nullable=False),
-    Column("document", Integer, nullable=False),
-    Column("window", Integer, nullable=False),
-    Column("position", Integer, nullable=False),
-    Column("start", Integer, nullable=False),
-    Column("activation", Double, nullable=False),
-    Column("own_values", LargeBinary, nullable=False),
-    Column("same_index_quantile", Double),
-    Column("same_index_values", LargeBinary),
-    Column("match_neuron", Integer),
-    Column("match_quantile", Double),
-    Column("match_values", LargeBinary),
-    PrimaryKeyConstraint(*VERSION, "band", "rank"),
+    Column("places", LargeBinary, nullable=False),
+    Column("snippets", LargeBinary, nullable=False),
+    PrimaryKeyConstraint(*VERSION),
     version_reference(),
-    ForeignKeyConstraint(
-        ("run_key", "document", "window"), ("window.run_key", "window.document", "window.window")
-    ),
-    CheckConstraint(f"band BETWEEN 0 AND {len(BANDS) - 1}", name="band"),
-    CheckConstraint("start BETWEEN 0 AND position", name="start"),
-    CheckConstraint("(match_neuron IS NULL) = (match_values IS NULL)", name="match_whole"),
-    # For removal: with each window that goes, Postgres looks for examples that still show it, and
-    # by the primary key it would pass over all dead ones of the run each time.
-    Index(None, "run_key", "document", "window"),
+    sqlite_with_rowid=False,
 )
 
 annotator = Table(

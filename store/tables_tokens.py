@@ -37,3 +37,16 @@ token_neuron = Table(
     one_of("side", SIDES),
     sqlite_with_rowid=False,
 )
+
+# Means and standard deviations of a layer's versions over the run's token sample, with which the
+# index keeps only what is measured in these.
+token_spread = Table(
+    "token_spread",
+    metadata,
+    run_key(),
+    Column("side", String(5), nullable=False),
+    Column("layer", SmallInteger, nullable=False),
+    Column("spread", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("run_key", "side", "layer"),
+    one_of("side", SIDES),
+)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -46,6 +46,7 @@ from store.records import (
     SiteStatistics,
     WindowRecord,
 )
+from store.token_scales import Scales
 from tests.synthetic_tokens import SyntheticIndex, token_index
 
 N_CTX = 32
@@ -105,6 +106,18 @@ class SyntheticRun:
     layers: list[LayerRecord]
     losses: list[LossRecord]
     index: SyntheticIndex | None = None
+    #: What SoLU and its LayerNorm divide by, [layer, 3, window, position] by side.
+    scales: dict[Side, np.ndarray] = field(default_factory=dict)
+
+    def scales_of(self, window: WindowRecord) -> Scales:
+        """Those of a window's tokens, by side and layer."""
+        place = next(i for i, one in enumerate(self.windows) if one is window)
+        length = len(window.tokens)
+        return {
+            (side, layer): of_layer[:, place, :length]
+            for side, scales in self.scales.items()
+            for layer, of_layer in enumerate(scales)
+        }
 
 
 def publish_synthetic(engine: Engine, **options: Any) -> RunRecord:
@@ -117,13 +130,14 @@ def load(engine: Engine, made: SyntheticRun) -> RunRecord:
     with loading(engine, made.run) as loader:
         loader.vocabulary(made.vocabulary)
         loader.documents(made.documents)
-        loader.windows(made.windows)
+        loader.windows(made.windows, made.scales_of)
         loader.neurons(made.neurons)
         loader.examples(made.examples)
         loader.layers(made.layers)
         loader.losses(made.losses)
         if made.index is not None:
-            loader.token_index(made.index.counts, made.index.neurons)
+            index = made.index
+            loader.token_index(index.counts, index.neurons, index.spreads)
         return loader.publish()
 
 
@@ -176,6 +190,7 @@ def synthetic(
     bands = {"top": n_top, "bottom": n_band} | dict.fromkeys(
         ("q99.9-100", "q99-99.9", "q90-99", "q50-90", "q0-50"), n_band
     )
+    scales = {side: _scales(sites) for side, sites in activations.items() if "mid" in sites}
     neurons, examples = [], []
     for side in sides:
         for layer in range(layers):
@@ -183,7 +198,7 @@ def synthetic(
                 record = _neuron(rng, side, layer, neuron, activations, windows, d_mlp)
                 neurons.append(record)
                 of_version = bands | ({"lifted": n_band} if "mid" in record.sites else {})
-                examples += _examples(rng, record, activations, windows, of_version)
+                examples += _examples(rng, record, activations, scales, windows, of_version)
     return SyntheticRun(
         run=run,
         vocabulary=vocabulary,
@@ -204,6 +219,7 @@ def synthetic(
             if side in sides
         ],
         index=token_index(windows, activations) if index else None,
+        scales=scales,
     )
 
 
@@ -295,6 +311,15 @@ def _activations(
     post = after_norm if "mid" in sites else gelu
     made: dict[Site, np.ndarray] = {"pre": pre, "mid": mid, "post": post}
     return {site: made[site].astype(np.float32) for site in sites}
+
+
+def _scales(sites: dict[Site, np.ndarray]) -> np.ndarray:
+    """Activations [layer, neuron, window, position] → [layer, 3, window, position]: log Z, and mean
+    and 1 of `mid` over its deviation, as `_activations` has them (but for the dead neuron)."""
+    log_z = np.logaddexp.reduce(sites["pre"], axis=1)
+    inverse = 1 / (sites["mid"].std(axis=1) + 1e-6)
+    scales = np.stack([log_z, sites["mid"].mean(axis=1) * inverse, inverse], axis=1)
+    return scales.astype(np.float32)
 
 
 def _unmasked(values: np.ndarray, windows: list[WindowRecord]) -> np.ndarray:
@@ -398,6 +423,7 @@ def _examples(
     rng: np.random.Generator,
     record: NeuronRecord,
     activations: dict[Side, dict[Site, np.ndarray]],
+    scales: dict[Side, np.ndarray],
     windows: list[WindowRecord],
     bands: dict[str, int],
 ) -> list[ExampleRecord]:
@@ -438,6 +464,7 @@ def _examples(
                 values=_cut(own, record.neuron, *cut),
                 same_index=None,
                 match=None,
+                scales={of: values[record.layer, :, i, start:end] for of, values in scales.items()},
             )
             if other_side in activations:
                 other = activations[other_side]

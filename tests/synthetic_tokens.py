@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from store.records import Side, Site, WindowRecord
-from store.token_records import TokenCountsRecord, TokenNeuronsRecord
+from store.token_records import TokenCountsRecord, TokenNeuronsRecord, TokenSpreadRecord, spread_of
 
 KEPT = 3
 
@@ -18,6 +18,28 @@ class SyntheticIndex:
 
     counts: TokenCountsRecord
     neurons: tuple[TokenNeuronsRecord, ...]
+
+    @property
+    def spreads(self) -> list[TokenSpreadRecord]:
+        """As the worker gives them with the records."""
+        places = sorted({(one.side, one.layer) for one in self.neurons})
+        return [
+            spread_of(
+                side,
+                layer,
+                1 + max(int(one.neurons.max(initial=0)) for one in self.neurons),
+                (
+                    entry
+                    for one in self.neurons
+                    if (one.side, one.layer) == (side, layer)
+                    for entry in (
+                        (one.neurons, one.mean, one.mean_sd),
+                        (one.neurons, one.max, one.max_sd),
+                    )
+                ),
+            )
+            for side, layer in places
+        ]
 
 
 def token_index(

@@ -7,7 +7,19 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from store.records import BANDS, SIDES, SITES, ExampleRecord, HalfArray, OtherValues, Side, Site
+from store.records import (
+    BANDS,
+    SIDES,
+    SITES,
+    ExampleRecord,
+    FloatArray,
+    HalfArray,
+    OtherValues,
+    Side,
+    Site,
+    WindowRecord,
+)
+from store.token_scales import Scales
 from worker.accumulators.extremes import Ranked
 from worker.bands import DRAWN_BANDS, Draws
 from worker.contexts import Contexts, split_keys, window_keys
@@ -101,22 +113,58 @@ def example_records(
     """Records of all requests, in their order; reads the gathered files a chunk at a time."""
     values = {whose: gathered.values(whose) for whose in ("own", "same_index", "match")}
     focus = gathered.focus()
+    scales = {side: gathered.scales(side) for side in gathered.scaled}
     for start in range(0, len(wanted), _CHUNK):
         end = min(start + _CHUNK, len(wanted))
         yield from _chunk(
             wanted[start:end],
             {whose: np.array(array[start:end]) for whose, array in values.items()},
             np.array(focus[start:end]),
+            {side: np.array(array[start:end]) for side, array in scales.items()},
             contexts,
             layout,
             quantiles,
         )
 
 
+class WindowScales:
+    """What SoLU and its LayerNorm divide the tokens of a run's snippets by, window by window."""
+
+    def __init__(self, wanted: Requests, gathered: Gathered, contexts: Contexts) -> None:
+        self._wanted = wanted
+        self._contexts = contexts
+        self._scales = {side: gathered.scales(side) for side in gathered.scaled}
+        self._order = np.lexsort([wanted["layer"], wanted["window"]])
+        self._windows = wanted["window"][self._order]
+
+    def of(self, window: WindowRecord) -> Scales | None:
+        """The scales of one window's tokens that examples show, by side and layer."""
+        if not self._scales:
+            return None
+        key = window_keys(np.array([window.document]), np.array([window.window]))
+        index = int(self._contexts.find(key)[0])
+        first, end = np.searchsorted(self._windows, [index, index + 1]).tolist()
+        rows = self._order[first:end]
+        offset = np.arange(self._wanted["length"][rows].max(initial=0))
+        inside = offset < self._wanted["length"][rows][:, None]
+        places = self._wanted["start"][rows][:, None] + offset
+        layers = self._wanted["layer"][rows]
+        made: dict[tuple[Side, int], FloatArray] = {}
+        for side, gathered in self._scales.items():
+            found = np.asarray(gathered[rows])[:, :, : len(offset)].transpose(1, 0, 2)
+            for layer in np.unique(layers).tolist():
+                here = inside & (layers == layer)[:, None]
+                scales = np.full((3, len(window.tokens)), np.nan, np.float32)
+                scales[:, places[here]] = found[:, here]
+                made[side, layer] = scales
+        return made
+
+
 def _chunk(
     wanted: Requests,
     values: dict[str, HalfArray],
     focus: npt.NDArray[np.float32],
+    scales: dict[Side, FloatArray],
     contexts: Contexts,
     layout: Layout,
     quantiles: dict[tuple[Side, int], Quantiles],
@@ -148,6 +196,7 @@ def _chunk(
             values=_sites(own, values["own"][i], length),
             same_index=same,
             match=matched,
+            scales={one: array[i][:, :length] for one, array in scales.items()},
         )
 
 

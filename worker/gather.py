@@ -45,12 +45,15 @@ WHOSE = ("own", "same_index", "match")
 
 @dataclass(frozen=True)
 class Gathered:
-    """Files of N rows: `values[whose]` [N, 3 sites, snippet] float16, sites as in SITES, and
-    `focus` [N, 3] float32, the display site's value of each of WHOSE at the focus."""
+    """Files of N rows: `values[whose]` [N, 3 sites, snippet] float16, sites as in SITES;
+    `focus` [N, 3] float32, the display site's value of each of WHOSE at the focus; and of each of
+    `scaled`, the sides with a LayerNorm after the activation, `scales(side)` [N, 3, snippet]
+    float32, what `store.token_scales` keeps of the snippet's tokens."""
 
     directory: Path
     n: int
     snippet: int
+    scaled: tuple[Side, ...] = ()
 
     def create(self) -> None:
         """Make the files, all zero."""
@@ -64,10 +67,15 @@ class Gathered:
     def focus(self, mode: Any = "r") -> npt.NDArray[np.float32]:
         return np.lib.format.open_memmap(self.directory / "focus.npy", mode)
 
+    def scales(self, side: Side, mode: Any = "r") -> npt.NDArray[np.float32]:
+        return np.lib.format.open_memmap(self.directory / f"scales_{side}.npy", mode)
+
     def _files(self) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
         for whose in WHOSE:
             yield f"{whose}.npy", np.float16, (self.n, len(SITES), self.snippet)
         yield "focus.npy", np.float32, (self.n, len(WHOSE))
+        for side in self.scaled:
+            yield f"scales_{side}.npy", np.float32, (self.n, 3, self.snippet)
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,7 @@ class GatherWork:
         self._models = models
         self._values = {whose: job.gathered.values(whose, "r+") for whose in WHOSE}
         self._focus = job.gathered.focus("r+")
+        self._scales = {side: job.gathered.scales(side, "r+") for side in job.gathered.scaled}
 
     def handle(self, task: GatherTask) -> int:
         size = self._job.batch_windows
@@ -119,7 +128,7 @@ class GatherWork:
         return len(task.windows)
 
     def finish(self) -> None:
-        for array in (*self._values.values(), self._focus):
+        for array in (*self._values.values(), self._focus, *self._scales.values()):
             array.flush()  # type: ignore[attr-defined]
 
     def _take_batch(
@@ -134,6 +143,14 @@ class GatherWork:
 
         def take(side: Side, layer: int, batch: LayerBatch) -> None:
             at = requests["layer"] == layer
+            if side in self._scales and at.any():
+                found, row = requests[at], rows[at]
+                offset = np.arange(self._job.gathered.snippet)
+                inside = offset[None, :] < found["length"][:, None]
+                start = slot[at] * n_ctx + found["start"]
+                places = start[:, None] + np.where(inside, offset, 0)
+                scales = token_scales(batch)[:, places].transpose(1, 0, 2)
+                self._scales[side][row] = np.where(inside[:, None, :], scales, np.nan)
             own = requests["side"] == SIDES.index(side)
             has_match = requests["match"] >= 0
             display = self._job.layout[side].display_site
@@ -220,6 +237,20 @@ def _slice(windows: TokenWindows, start: int, end: int) -> TokenWindows:
         windows.document[start:end],
         windows.window[start:end],
     )
+
+
+def token_scales(batch: LayerBatch) -> npt.NDArray[np.float32]:
+    """[3, B * n_ctx]: log Z, mean / deviation and 1 / deviation of `mid` over the layer's neurons.
+
+    What is made with them is tried before it is stored (`store.example_packing`), so it costs bytes
+    and no precision where the activation function is not quite SoLU, or a LayerNorm's epsilon is
+    another.
+    """
+    log_z = batch.sites["pre"].logsumexp(dim=-1)
+    mid = batch.sites["mid"]
+    inverse = (mid.var(dim=-1, unbiased=False) + 1e-5).rsqrt()
+    both = [log_z, mid.mean(dim=-1) * inverse, inverse]
+    return np.stack([each.float().cpu().numpy().ravel() for each in both])
 
 
 def _pick(

@@ -24,7 +24,7 @@ from store.records import (
 from worker.accumulators.distribution import SiteDistribution
 from worker.contexts import Contexts
 from worker.correspondence import NOTHING, Correspondence
-from worker.examples import example_records
+from worker.examples import WindowScales, example_records
 from worker.gather import Gathered, Requests
 from worker.layer_job import LayerResults
 from worker.layout import Layout, SideLayout, hook_point
@@ -73,7 +73,8 @@ def publish(engine: Engine, run: RunRecord, findings: Findings, reporter: Report
     with loading(engine, run, progress) as loader:
         loader.vocabulary(findings.vocabulary)
         loader.documents(contexts.document_records(shown))
-        loader.windows(contexts.window_records(shown.tolist()))
+        scales = WindowScales(findings.requests, findings.gathered, contexts)
+        loader.windows(contexts.window_records(shown.tolist()), scales.of)
         for one, layer in findings.layout.layers():
             loader.neurons(
                 neuron_records(one, layer, distributions[one.side, layer], findings.results)
@@ -85,7 +86,8 @@ def publish(engine: Engine, run: RunRecord, findings: Findings, reporter: Report
         )
         loader.layers(_layers(findings.results))
         loader.losses(findings.losses)
-        loader.token_index(findings.tokens.counts(), findings.tokens.records())
+        tokens = findings.tokens
+        loader.token_index(tokens.counts(), tokens.records(), tokens.spreads())
         return loader.publish("statistics")
 
 

@@ -26,8 +26,8 @@ class StatisticsSettings:
     top: int = 20
     bottom: int = 5
     drawn: int = 5
-    before: int = 40
-    after: int = 23
+    before: int = 12
+    after: int = 7
     partners: int = 5
     logit_tokens: int = 10
     loss_tokens: int = 100_000

@@ -183,7 +183,8 @@ def gather_examples(
 ) -> tuple[Requests, Gathered]:
     """Run the windows that examples show once more, and take the snippets' values."""
     wanted = requests(found.statistics, results, sample, found.contexts)
-    gathered = Gathered(directory.gathered, len(wanted), plan.settings.snippet)
+    scaled = tuple(one.side for one in plan.layout.sides if one.has_layer_norm)
+    gathered = Gathered(directory.gathered, len(wanted), plan.settings.snippet, scaled)
     gathered.create()
     reporter.step("gather", len(np.unique(wanted["window"])), "windows")
     job = GatherJob(gathered, plan.layout, plan.batch_windows)

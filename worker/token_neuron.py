@@ -21,7 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from store.records import HalfArray, Side
-from store.token_records import TokenCountsRecord, TokenNeuronsRecord
+from store.token_records import (
+    TokenCountsRecord,
+    TokenNeuronsRecord,
+    TokenSpreadRecord,
+    spread_of,
+)
 from worker.activations import Models
 from worker.contexts import Contexts, window_keys
 from worker.layout import Layout
@@ -238,6 +243,19 @@ class TokenIndex:
     def counts(self) -> TokenCountsRecord:
         """How often the sample has each token."""
         return TokenCountsRecord(KEPT, self.by_token.tokens, self.by_token.counts)
+
+    def spreads(self) -> Iterator[TokenSpreadRecord]:
+        """Mean and standard deviation of all versions, by side and layer."""
+        for one, layer in self.layout.layers():
+            entries = np.load(self.directory / f"{one.side}.{layer}.entries.npy", "r")
+            starts = range(0, len(entries), _VALUES_AT_ONCE)
+            parts = (entries[start : start + _VALUES_AT_ONCE] for start in starts)
+            both = (
+                (part["neuron"], part[name], part[f"{name}_sd"])
+                for part in parts
+                for name in ("mean", "max")
+            )
+            yield spread_of(one.side, layer, one.n_neurons, both)
 
     def records(self) -> Iterator[TokenNeuronsRecord]:
         """By token, then side and layer."""

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pydantic import InstanceOf, PlainSerializer
 
 from server.token_text import token_string
-from store.packing import PackedValues
+from store.packing import SnippetValues
 from store.records import SITES, CountArray, FloatArray, HalfArray, Site, TokenArray
 
 SiteName = Literal["pre", "mid", "post"]
@@ -71,7 +71,7 @@ class ValueRows(Mapping[SiteName, tuple[float, ...]]):
 
     def at(self, site: Site, place: int) -> float:
         """One value of a row."""
-        if isinstance(self.halves, PackedValues):
+        if isinstance(self.halves, SnippetValues):
             return _decimal_list()[self.halves.code(site, place)]
         return _decimal_list()[int(self.halves[site].view(np.uint16)[place])]
 

@@ -58,7 +58,7 @@ def test_evidence_comes_back_as_it_was_published(engine: Engine, single_sided: b
         expected = of_place(made.hidden_shares, place)
         assert found.hidden is not None
         np.testing.assert_allclose(
-            found.hidden.mass, expected.mass, rtol=5e-4, atol=float(expected.mass.max()) * 4e-8
+            found.hidden.mass, expected.mass, rtol=5e-3, atol=float(expected.mass.max()) * 1e-9
         )
         assert_same(replace(found.hidden, mass=expected.mass), expected)
         assert_same(found.joint, of_place(made.joint_densities, place))
@@ -233,12 +233,12 @@ def test_mass_keeps_its_sum_and_its_small_bins() -> None:
     rng = np.random.default_rng(0)
     mass = (rng.lognormal(-9, 3, 387) * (rng.random(387) < 0.5)).astype(np.float32)
     found = packing.unpack_mass(packing.pack_mass(mass))
-    assert found.sum() == pytest.approx(mass.sum(), rel=3e-4)
+    assert found.sum() == pytest.approx(mass.sum(), rel=2e-3)
     clear = mass > mass.max() * 1e-4
-    np.testing.assert_allclose(found[clear], mass[clear], rtol=5e-4)
+    np.testing.assert_allclose(found[clear], mass[clear], rtol=5e-3)
     assert (found[mass == 0] == 0).all()
     tiny = np.full(387, 1e-12, np.float32)
-    np.testing.assert_allclose(packing.unpack_mass(packing.pack_mass(tiny)), tiny, rtol=1e-3)
+    np.testing.assert_allclose(packing.unpack_mass(packing.pack_mass(tiny)), tiny, rtol=5e-3)
     for wrong in (np.array([-1.0]), np.array([np.nan])):
         with pytest.raises(ValueError, match="mass"):
             packing.pack_mass(wrong)

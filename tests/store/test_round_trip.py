@@ -9,35 +9,95 @@ from typing import Any
 import numpy as np
 import pytest
 
-from store import examples, neurons, runs, vocabulary
+from store import examples, log_codes, neurons, runs, value_codes, vocabulary
 from store.engine import Engine
-from store.records import BANDS
+from store.example_packing import stated_bounds
+from store.records import BANDS, ExampleRecord
 from store.types import clean_text
 from tests.synthetic_run import DEAD, load, publish_synthetic, synthetic
 
 
 def assert_same(one: Any, other: Any, path: str = "record") -> None:
     """Equal in type and value all the way down; arrays in dtype, too. A mapping may be another."""
+    _assert_same(one, other, path, rounded=False)
+
+
+def assert_as_stored(found: Any, given: Any) -> None:
+    """As `assert_same`, but for what is stored rounded, within the stated bounds.
+
+    Values along a snippet: `example_packing.stated_bounds`;
+    quantiles: half precision of their distance from the nearer end; partners' correlations: single
+    precision; other arrays: `log_codes.PRECISION`.
+    """
+    _assert_same(found, given, "record", rounded=True)
+
+
+def _assert_same(one: Any, other: Any, path: str, rounded: bool) -> None:
     if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
         assert type(one) is type(other), path
-    if dataclasses.is_dataclass(one) and not isinstance(one, type):
+    if rounded and isinstance(other, ExampleRecord):
+        assert_example_near(one, other, path)
+    elif dataclasses.is_dataclass(one) and not isinstance(one, type):
         for field in dataclasses.fields(one):
-            assert_same(
-                getattr(one, field.name), getattr(other, field.name), f"{path}.{field.name}"
+            _assert_same(
+                *(getattr(one, field.name), getattr(other, field.name), f"{path}.{field.name}"),
+                rounded,
             )
+    elif rounded and isinstance(one, np.ndarray) and one.dtype.kind == "f":
+        assert other.dtype == one.dtype, path
+        exact = other.astype(np.float64)
+        half = value_codes.HALF_RELATIVE if one.dtype == np.float16 else 0
+        bound = (log_codes.PRECISION + half) * np.abs(exact) + 2.0**-25
+        assert one.shape == other.shape, path
+        assert (np.abs(one.astype(np.float64) - exact) <= bound).all(), path
+    elif rounded and path.endswith(".quantile") and one is not None:
+        assert abs(one - other) <= 2.0**-11 * min(other, 1 - other), path
+    elif rounded and path.endswith(".correlation") and "partners" in path:
+        assert one == float(np.float32(other)), path
     elif isinstance(one, np.ndarray):
         assert one.dtype == other.dtype, path
         np.testing.assert_array_equal(one, other, err_msg=path)
     elif isinstance(one, Mapping):
         assert one.keys() == other.keys(), path
         for key in one:
-            assert_same(one[key], other[key], f"{path}[{key!r}]")
+            _assert_same(one[key], other[key], f"{path}[{key!r}]", rounded)
     elif isinstance(one, list | tuple):
         assert len(one) == len(other), path
         for i, (a, b) in enumerate(zip(one, other, strict=True)):
-            assert_same(a, b, f"{path}[{i}]")
+            _assert_same(a, b, f"{path}[{i}]", rounded)
     else:
         assert one == other, path
+
+
+def assert_example_near(found: ExampleRecord, given: ExampleRecord, path: str) -> None:
+    """The same place, and each value within the bound of its site; scales are not read back."""
+    opposite = "right" if given.side == "left" else "left"
+    for role, side in (("own", given.side), ("same_index", opposite), ("match", opposite)):
+        mine, theirs = (one if role == "own" else getattr(one, role) for one in (found, given))
+        assert (mine is None) == (theirs is None), f"{path}.{role}"
+        if theirs is not None:
+            scales = None if given.scales is None else given.scales.get(side)  # type: ignore[call-overload]
+            assert_values_near(mine.values, theirs.values, scales, f"{path}.{role}")
+            rest = [dataclasses.replace(one, values={}) for one in (mine, theirs)]
+            if role != "own":
+                _assert_same(rest[0], rest[1], f"{path}.{role}", rounded=True)
+    bare: dict[str, Any] = {"values": {}, "same_index": None, "match": None, "scales": None}
+    assert_same(dataclasses.replace(found, **bare), dataclasses.replace(given, **bare), path)
+
+
+def assert_values_near(
+    found: Mapping[Any, Any], given: Mapping[Any, Any], scales: Any, path: str
+) -> None:
+    """A snippet's values, each within the bound of its site."""
+    assert set(found) == set(given), path
+    terms = None  # LayerNorm's weights are 1
+    if scales is not None and "mid" in given:
+        terms = np.abs(given["mid"].astype(np.float64) * scales[2]) + np.abs(scales[1])
+    bounds = stated_bounds(given, terms)
+    for site, exact in given.items():
+        assert (found[site].dtype, found[site].shape) == (exact.dtype, exact.shape), path
+        off = np.abs(found[site].astype(np.float64) - exact.astype(np.float64))
+        assert (off <= bounds[site]).all(), f"{path}[{site!r}]"
 
 
 @pytest.mark.parametrize("single_sided", [False, True])
@@ -61,11 +121,11 @@ def test_a_run_comes_back_as_it_was_loaded(engine: Engine, single_sided: bool) -
         place = (record.side, record.layer, record.neuron)
         found = neurons.get(engine, stored.id, *place)
         by_kind = sorted(record.partners, key=lambda partner: (partner.kind, partner.rank))
-        assert_same(found, dataclasses.replace(record, partners=tuple(by_kind)))
+        assert_as_stored(found, dataclasses.replace(record, partners=tuple(by_kind)))
         shown = examples.of_neuron(engine, stored.id, *place)
         expected = [example for example in made.examples if example_place(example) == place]
         expected.sort(key=lambda example: (BANDS.index(example.band), example.rank))
-        assert_same([each.example for each in shown], expected)
+        assert_as_stored([each.example for each in shown], expected)
 
 
 def example_place(example: Any) -> tuple[str, int, int]:

@@ -17,7 +17,9 @@ from sqlalchemy import Connection, delete, select, update
 from store import packing, rows, runs, tables, tables_evidence, verifications
 from store.bulk import insert_rows
 from store.engine import open_engine, reading, writing
-from store.records import ExampleRecord, RunRecord
+from store.example_packing import unpack, unpack_places
+from store.records import BANDS, ExampleRecord, RunRecord
+from store.token_scales import Snippets, scales_of
 from store.verifications import VerificationRecord
 from tests import databases
 from tests.worker.evidence.test_stage import SETTINGS
@@ -117,23 +119,47 @@ class Altering:
         assert self.connection.execute(changed).rowcount == 1
 
     def examples(self, change: Callable[[list[ExampleRecord]], list[ExampleRecord]]) -> None:
-        """Rewrite the version's examples, however they are stored."""
+        """Rewrite the version's examples, with the scales of their tokens as they are stored."""
         table = tables.example
-        found = self.connection.execute(select(table).where(*self.of(table)))
-        changed = change([rows.to_example(row) for row in found])
+        row = self.connection.execute(select(table).where(*self.of(table))).one()
+        where = unpack_places(row.places)
+        windows = zip(where["document"].tolist(), where["window"].tolist(), strict=True)
+        packed = [self.scales(*window) for window in windows]
+        lengths = where["length"].tolist()
+        spans = list(zip(packed, where.start.tolist(), lengths, strict=True))
+
+        def scales_at(side: Any) -> Any:
+            return Snippets(spans).codes(side, self.layer)
+
+        version = self.side, self.layer, self.neuron
+        found = unpack(*version, where, row.snippets, scales_at)  # type: ignore[arg-type]
+        scales = np.split(scales_of(scales_at("left")), np.cumsum(lengths)[:-1], axis=1)
+        for one, of_tokens in zip(found, scales, strict=True):
+            one.scales = {"left": of_tokens}
+        changed = sorted(change(found), key=lambda one: (BANDS.index(one.band), one.rank))
         self.connection.execute(delete(table).where(*self.of(table)))
-        insert_rows(self.connection, table, [rows.of_example(self.key, one) for one in changed])
+        insert_rows(self.connection, table, [rows.of_examples(self.key, changed)])
+
+    def scales(self, document: int, number: int) -> bytes | None:
+        """The scales of a window's tokens, packed."""
+        window = tables.window.c
+        return self.connection.scalar(
+            select(window.scales).where(
+                window.run_key == self.key, window.document == document, window.window == number
+            )
+        )
 
 
 def one_token_in_another_bin(at: Altering) -> str:
     def change(packed: bytes) -> bytes:
-        counts = packing.unpack_counts(packed).copy()
+        by_site = packing.unpack_histograms(packed)
+        counts = by_site["pre"].copy()
         full = int(counts.argmax())
         counts[full] -= 1
         counts[max(0, full - 30)] += 1
-        return packing.pack_counts(counts)
+        return packing.pack_histograms({**by_site, "pre": counts})
 
-    at.column(tables.histogram, "counts", change, tables.histogram.c.site == "pre")
+    at.column(tables.histogram, "counts", change)
     return "histogram counts"
 
 
@@ -314,10 +340,10 @@ def test_a_loss_altered_is_named(case: Case, tmp_path: Path) -> None:
         )
         packed = connection.execute(select(window.c.tokens)).scalars().first()
         assert packed is not None
-        ids = packing.unpack_tokens(packed, 300)
+        ids = packing.unpack_window(packed, 300)
         ids[1:] = (ids[1:] + 1) % 300
         changed = update(window).where(window.c.tokens == packed)
-        connection.execute(changed.values(tokens=packing.pack_tokens(ids, 300)))
+        connection.execute(changed.values(tokens=packing.pack_window(ids, 300)))
     engine.dispose()
     wrong = {check.name: check for check in case.verified(url).checks if check.n_failed}
     assert set(wrong) == {"held-out losses", "example tokens"}

@@ -96,7 +96,7 @@ def estimates(stored: Stored, sums: Any, n_tokens: int) -> list[Check]:
     """The estimate's effect and share of every chosen version, and the total of its mass by bin."""
     effect = Check("estimated effect", f"{_ESTIMATE_ALLOWED:g} of it: draws at a border may differ")
     share = Check("estimated hidden share", f"{_ESTIMATE_ALLOWED:g}: as the estimated effect")
-    mass = Check("effect mass, total of all bins", "0.005 of the effect: half-precision storage")
+    mass = Check("effect mass, total of all bins", "0.005 of the effect: as it is stored")
     curve = Check("hidden share's curve", "0.005 at the headline: it is spread by the same sums")
     for place, of_layer in stored.items():
         for j, version in enumerate(of_layer):

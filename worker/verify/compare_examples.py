@@ -9,9 +9,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from store.example_packing import MID_PRECISION, POST_PRECISION, stated_bounds
 from store.histogram_edges import N_BINS, inner_edges
-from store.packing import VALUE_ABSOLUTE_ERROR, VALUE_RELATIVE_ERROR
 from store.records import OtherValues, ShownExample, Site
+from store.value_codes import PRECISION
 from worker.sample import to_half
 from worker.settings import StatisticsSettings
 from worker.verify.checks import Check
@@ -70,7 +71,8 @@ def values(
     activation = Check("example activations", _ROUNDING)
     own = Check(
         "example snippet values",
-        f"{VALUE_RELATIVE_ERROR:g} of it, as it is stored, and {_ROUNDING}",
+        f"as it is stored, pre {PRECISION:g} and mid {MID_PRECISION:g} of it, post "
+        f"{POST_PRECISION:g} of what it is made of, and {_ROUNDING}",
     )
     theirs = Check("other version's snippet values", own.tolerance)
     quantile = Check("other version's quantile", f"{_QUANTILE_ALLOWED:g}: within a histogram's bin")
@@ -86,14 +88,14 @@ def values(
                 same = window is not None and np.array_equal(window[part], shown.tokens)
                 tokens.exact(where, bool(same))
                 for whose in _whose(shown):
-                    computed = found.snippets.get(number)
+                    computed, terms = found.snippets.get(number), found.terms.get(number)
                     number += 1
                     if computed is None:
                         own.exact(where, False)
                         continue
                     if whose is None:
                         r = {site: rounding[side, layer, site] for site in layout[side].sites}
-                        _snippet(own, where, one.values, computed, shown.focus, r, j)
+                        _snippet(own, where, one.values, computed, terms, shown.focus, r, j)
                         display = rounding[side, layer, version.record.display_site]
                         z = float(computed[version.record.display_site][shown.focus])
                         allowed = float(display.part[j] * (abs(z) + display.scale[j])) + 1e-12
@@ -102,7 +104,8 @@ def values(
                         name = "match" if whose is one.match else "same index"
                         r = {site: rounding[other.side, layer, site] for site in other.sites}
                         _snippet(
-                            theirs, f"{where} {name}", whose.values, computed, shown.focus, r, None
+                            *(theirs, f"{where} {name}", whose.values, computed, terms),
+                            *(shown.focus, r, None),
                         )
                         z = float(computed[other.display_site][shown.focus])
                         share = _share_below(others[other.side, layer], whose.neuron, z)
@@ -117,6 +120,7 @@ def _snippet(
     where: str,
     stored: Any,
     computed: dict[Site, npt.NDArray[np.float32]],
+    terms: npt.NDArray[np.float32] | None,
     focus: int,
     rounding: dict[Site, Rounding],
     j: int | None,
@@ -126,6 +130,7 @@ def _snippet(
     if set(stored) != set(computed):
         check.exact(f"{where} sites", False)
         return
+    bounds = stated_bounds(computed, terms)
     for site, found in computed.items():
         z = found.astype(np.float64)
         if len(stored[site]) != len(z):
@@ -134,8 +139,7 @@ def _snippet(
         r = rounding[site]
         part = float(r.part[j] if j is not None else r.part.max(initial=2.0**-21))
         scale = float(r.scale[j] if j is not None else r.scale.max(initial=0.0))
-        allowed = VALUE_RELATIVE_ERROR * np.abs(z) + VALUE_ABSOLUTE_ERROR
-        allowed = allowed * (1 + 1e-6) + part * (np.abs(z) + scale)
+        allowed = bounds[site] * (1 + 1e-6) + part * (np.abs(z) + scale)
         check.many(
             lambda i, site=site: f"{where} {site} {i - focus:+d}",  # type: ignore[misc]
             np.asarray(stored[site], np.float64) - to_half_range(z),

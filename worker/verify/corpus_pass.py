@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
+from transformer_lens.model_bridge.sources.native import NativeModel
 
 from store.histogram_edges import N_BINS, inner_edges
 from store.records import HalfArray, Side, Site
@@ -22,7 +25,7 @@ from worker.pairs import Version
 from worker.plan import Plan
 from worker.sample import to_half
 from worker.verify.chosen import Chosen, Longs, Place
-from worker.verify.plain import PlainModels, Sites, activations
+from worker.verify.plain import PlainModels, Sites, activations, mlp
 from worker.verify.survey import hashes_of, windows_of
 from worker.windows import TokenWindows
 
@@ -158,6 +161,7 @@ class Found:
     rows: list[SampleRows] = field(default_factory=list)
     products: dict[tuple[Place, Side], Products] = field(default_factory=dict)
     snippets: dict[int, dict[Site, Singles]] = field(default_factory=dict)
+    terms: dict[int, Singles] = field(default_factory=dict)
     windows: dict[tuple[int, int], npt.NDArray[np.int32]] = field(default_factory=dict)
 
     def add(self, other: Found, k: tuple[int, int]) -> None:
@@ -191,6 +195,7 @@ class Found:
             else:
                 self.products[key] = products
         self.snippets |= other.snippets
+        self.terms |= other.terms
         self.windows |= other.windows
 
 
@@ -283,7 +288,7 @@ class CorpusWork:
                 for site in one.sites:
                     mine = flat[site][np.ix_(chosen_rows, self._job.chosen[place])]
                     rows.values[(*place, site)] = mine
-            _snippets(found, sites, one.side, wanted, start)
+            _snippets(found, sites, self._models[one.side], one.side, wanted, start)
         for place, neurons in self._job.chosen.items():
             for one in self._job.layout.sides:
                 x = halves[place][:, neurons].astype(np.float64)
@@ -364,15 +369,35 @@ class CorpusWork:
             ]
 
 
-def _snippets(found: Found, sites: Sites, side: Side, wanted: list[Wanted], start: int) -> None:
+def _snippets(
+    found: Found,
+    sites: Sites,
+    model: NativeModel,
+    side: Side,
+    wanted: list[Wanted],
+    start: int,
+) -> None:
     for one in wanted:
         if one.side == side:
             part = slice(one.start, one.start + one.length)
+            if (one.layer, "mid") in sites:
+                mid = sites[one.layer, "mid"][one.slot - start, part]
+                found.terms[one.number] = _terms(mid, model, one.layer, one.neuron)
             found.snippets[one.number] = {
                 site: values[one.slot - start, part, one.neuron].float().cpu().numpy().copy()
                 for (layer, site), values in sites.items()
                 if layer == one.layer
             }
+
+
+def _terms(mid: Tensor, model: NativeModel, layer: int, neuron: int) -> Singles:
+    """(|mid| + |mean|) / deviation · |weight| of a neuron: what `post` is made of by a LayerNorm,
+    and what it is stored to a part of. `mid`: [length, d_mlp]."""
+    norm: Any = mlp(model, layer).ln
+    deviation = (mid.var(dim=-1, unbiased=False) + 1e-5).sqrt()
+    sizes = (mid[:, neuron].abs() + mid.mean(dim=-1).abs()) / deviation
+    found: Singles = (sizes * norm.weight[neuron].abs()).float().cpu().numpy()
+    return found
 
 
 def _histogram(values: Doubles) -> Longs:

@@ -1,0 +1,485 @@
+"""A version's examples, histograms and partners in one row each; values as codes, packed.
+
+Examples' values and the numbers of the inverted index are rounded to the precision that
+`store.value_codes` and `store.log_codes` state; a downgrade gives the tables back with the rounded
+values. Windows' tokens take as many bits as the vocabulary needs; windows that were there have no
+scales, so the examples on them keep all their values themselves.
+
+Packed arrays say their own format, so this reads and writes them with the program's own
+`store.example_packing` and `store.packing`: what reads them must know every format there was.
+
+SQLite keeps the space that becomes free for what is published next; `VACUUM` gives it back.
+
+Revision ID: 0007
+Revises: 0006
+"""
+
+import zlib
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from alembic import op
+
+from store import packing
+from store.example_packing import pack_places, pack_values, unpack, unpack_places
+from store.records import BANDS, ExampleRecord, OtherValues
+from store.token_records import spread_of
+from store.token_scales import ScaleCodes, Snippets
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+Row = dict[str, Any]
+
+VERSION = ("run_key", "side", "layer", "neuron")
+KINDS = ("across", "within")
+AT_ONCE = 64  # versions
+
+
+def upgrade() -> None:
+    _remake("histogram", [_blob("counts")], _histograms_together, rowid=False)
+    _remake("partner", [_blob("partners")], _partners_together, rowid=False)
+    op.drop_index(op.f("ix_example_run_key_document_window"), table_name="example")
+    _remake("example", [_blob("places"), _blob("snippets")], _examples_together, rowid=False)
+    op.add_column("window", sa.Column("scales", sa.LargeBinary(), nullable=True))
+    _rewrite_windows(_old_tokens, packing.pack_window)
+    op.create_table(
+        "token_spread",
+        sa.Column("run_key", sa.Integer(), nullable=False),
+        sa.Column("side", sa.String(length=5), nullable=False),
+        sa.Column("layer", sa.SmallInteger(), nullable=False),
+        sa.Column("spread", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint("side IN ('left', 'right')", name=op.f("ck_token_spread_side")),
+        sa.ForeignKeyConstraint(
+            ["run_key"], ["run.key"], name=op.f("fk_token_spread_run_key"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("run_key", "side", "layer", name=op.f("pk_token_spread")),
+    )
+    _rewrite_firing(
+        _made_spreads(),
+        lambda packed, spread: _old_firing(packed),
+        lambda read, spread: packing.pack_firing(*read, spread=spread),
+    )
+    _rewrite_mass(_old_mass, packing.pack_mass)
+
+
+def downgrade() -> None:
+    _rewrite_mass(packing.unpack_mass, _as_old_mass)
+    _rewrite_firing(_spreads(), packing.unpack_firing, lambda read, spread: _as_old_firing(*read))
+    op.drop_table("token_spread")
+    _remake(
+        "example",
+        [
+            sa.Column("band", sa.SmallInteger(), nullable=False),
+            sa.Column("rank", sa.SmallInteger(), nullable=False),
+            sa.Column("document", sa.Integer(), nullable=False),
+            sa.Column("window", sa.Integer(), nullable=False),
+            sa.Column("position", sa.Integer(), nullable=False),
+            sa.Column("start", sa.Integer(), nullable=False),
+            sa.Column("activation", sa.Double(), nullable=False),
+            _blob("own_values"),
+            sa.Column("same_index_quantile", sa.Double(), nullable=True),
+            sa.Column("same_index_values", sa.LargeBinary(), nullable=True),
+            sa.Column("match_neuron", sa.Integer(), nullable=True),
+            sa.Column("match_quantile", sa.Double(), nullable=True),
+            sa.Column("match_values", sa.LargeBinary(), nullable=True),
+        ],
+        _examples_apart,
+        sa.CheckConstraint(
+            "(match_neuron IS NULL) = (match_values IS NULL)", name=op.f("ck_example_match_whole")
+        ),
+        sa.CheckConstraint("band BETWEEN 0 AND 7", name=op.f("ck_example_band")),
+        sa.CheckConstraint("start BETWEEN 0 AND position", name=op.f("ck_example_start")),
+        sa.ForeignKeyConstraint(
+            ["run_key", "document", "window"],
+            ["window.run_key", "window.document", "window.window"],
+            name=op.f("fk_example_run_key_document_window"),
+        ),
+        key=("band", "rank"),
+    )
+    op.create_index(
+        op.f("ix_example_run_key_document_window"), "example", ["run_key", "document", "window"]
+    )
+    _remake(
+        "partner",
+        [
+            sa.Column("kind", sa.String(length=6), nullable=False),
+            sa.Column("rank", sa.SmallInteger(), nullable=False),
+            sa.Column("partner_layer", sa.SmallInteger(), nullable=False),
+            sa.Column("partner_neuron", sa.Integer(), nullable=False),
+            sa.Column("correlation", sa.Double(), nullable=False),
+        ],
+        _partners_apart,
+        sa.CheckConstraint("kind IN ('across', 'within')", name=op.f("ck_partner_kind")),
+        key=("kind", "rank"),
+        rowid=False,
+    )
+    _remake(
+        "histogram",
+        [sa.Column("site", sa.String(length=4), nullable=False), _blob("counts")],
+        _histograms_apart,
+        sa.CheckConstraint("site IN ('pre', 'mid', 'post')", name=op.f("ck_histogram_site")),
+        key=("site",),
+        rowid=False,
+    )
+    _rewrite_windows(packing.unpack_window, _as_old_tokens)
+    op.drop_column("window", "scales")
+
+
+def _blob(name: str) -> sa.Column[Any]:
+    return sa.Column(name, sa.LargeBinary(), nullable=False)
+
+
+def _remake(
+    name: str,
+    columns: list[sa.Column[Any]],
+    convert: Callable[[list[Row]], list[Row]],
+    *constraints: Any,
+    key: tuple[str, ...] = (),
+    rowid: bool = True,
+) -> None:
+    """Make a table anew under its name; `convert` takes the rows of some whole versions.
+
+    By way of a table without constraints: while both stand, their names would be the same.
+    """
+    connection = op.get_bind()
+    version = [
+        sa.Column("run_key", sa.Integer(), nullable=False),
+        sa.Column("side", sa.String(length=5), nullable=False),
+        sa.Column("layer", sa.SmallInteger(), nullable=False),
+        sa.Column("neuron", sa.Integer(), nullable=False),
+    ]
+    old = sa.Table(name, sa.MetaData(), autoload_with=connection, resolve_fks=False)
+    plain = (sa.Column(column.name, column.type) for column in (*version, *columns))
+    staged = op.create_table(f"{name}_0007", *plain, prefixes=["TEMPORARY"])
+    neuron = sa.table("neuron", *(sa.column(part) for part in VERSION))
+    layers = sa.select(*list(neuron.c)[:3], sa.func.max(neuron.c.neuron))
+    for *place, last in connection.execute(layers.group_by(*list(neuron.c)[:3])).all():
+        here = [old.c[part] == value for part, value in zip(VERSION, place, strict=False)]
+        for first in range(0, last + 1, AT_ONCE):
+            some = old.c.neuron.between(first, first + AT_ONCE - 1)
+            query = sa.select(old).where(*here, some).order_by(*old.primary_key.columns)
+            made = convert([dict(row) for row in connection.execute(query).mappings()])
+            if made:
+                connection.execute(staged.insert(), made)
+    op.drop_table(name)
+    new = op.create_table(
+        name,
+        *version,
+        *columns,
+        *constraints,
+        sa.ForeignKeyConstraint(
+            VERSION,
+            [f"neuron.{part}" for part in VERSION],
+            name=op.f(f"fk_{name}_run_key_side_layer_neuron"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(*VERSION, *key, name=op.f(f"pk_{name}")),
+        sqlite_with_rowid=rowid,
+    )
+    names = [column.name for column in staged.columns]
+    in_order = sa.select(staged).order_by(*(staged.c[part] for part in (*VERSION, *key)))
+    connection.execute(new.insert().from_select(names, in_order))
+    op.drop_table(staged.name)
+
+
+def _by_version(rows: list[Row]) -> Iterator[tuple[Row, list[Row]]]:
+    """Rows of each version, with its place."""
+    for place, some in groupby(rows, lambda row: tuple(row[part] for part in VERSION)):
+        yield dict(zip(VERSION, place, strict=True)), list(some)
+
+
+def _histograms_together(rows: list[Row]) -> list[Row]:
+    return [
+        place
+        | {"counts": packing.pack_histograms({r["site"]: _old_counts(r["counts"]) for r in some})}
+        for place, some in _by_version(rows)
+    ]
+
+
+def _histograms_apart(rows: list[Row]) -> list[Row]:
+    return [
+        place | {"site": site, "counts": _as_old_counts(counts)}
+        for place, (row,) in _by_version(rows)
+        for site, counts in packing.unpack_histograms(row["counts"]).items()
+    ]
+
+
+def _old_counts(packed: bytes) -> Any:
+    planes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(8, -1)
+    return np.ascontiguousarray(planes.T).view("<i8").ravel()
+
+
+def _as_old_counts(counts: Any) -> bytes:
+    planes = np.ascontiguousarray(counts, dtype="<i8").view(np.uint8)
+    return zlib.compress(planes.reshape(-1, 8).T.tobytes())
+
+
+_PARTNER = ("kind", "rank", "partner_layer", "partner_neuron", "correlation")
+
+
+def _partners_together(rows: list[Row]) -> list[Row]:
+    return [
+        place
+        | {
+            "partners": packing.pack_partners(
+                [(KINDS.index(r["kind"]), *(r[name] for name in _PARTNER[1:])) for r in some]
+            )
+        }
+        for place, some in _by_version(rows)
+    ]
+
+
+def _partners_apart(rows: list[Row]) -> list[Row]:
+    return [
+        place | dict(zip(_PARTNER, (KINDS[kind], *rest), strict=True))
+        for place, (row,) in _by_version(rows)
+        for kind, *rest in packing.unpack_partners(row["partners"])
+    ]
+
+
+def _examples_together(rows: list[Row]) -> list[Row]:
+    made = []
+    for place, some in _by_version(rows):
+        records = [_old_example(row) for row in some]
+        made.append(place | {"places": pack_places(records), "snippets": pack_values(records)})
+    return made
+
+
+def _old_example(row: Row) -> ExampleRecord:
+    same, match = row["same_index_values"], row["match_values"]
+    return ExampleRecord(
+        side=row["side"],
+        layer=row["layer"],
+        neuron=row["neuron"],
+        band=BANDS[row["band"]],
+        rank=row["rank"],
+        document=row["document"],
+        window=row["window"],
+        position=row["position"],
+        activation=row["activation"],
+        start=row["start"],
+        values=packing.unpack_values(row["own_values"]),
+        same_index=None
+        if same is None
+        else OtherValues(row["neuron"], packing.unpack_values(same), row["same_index_quantile"]),
+        match=None
+        if match is None
+        else OtherValues(row["match_neuron"], packing.unpack_values(match), row["match_quantile"]),
+    )
+
+
+def _examples_apart(rows: list[Row]) -> list[Row]:
+    made = []
+    for place, (row,) in _by_version(rows):
+        version = row["side"], row["layer"], row["neuron"]
+        places = unpack_places(row["places"])
+
+        def scales_at(side: Any, row: Row = row, places: Any = places) -> ScaleCodes:
+            windows = zip(places["document"].tolist(), places["window"].tolist(), strict=True)
+            packed = [_scales(row["run_key"], *window) for window in windows]
+            spans = zip(packed, places.start.tolist(), places["length"].tolist(), strict=True)
+            return Snippets(list(spans)).codes(side, row["layer"])
+
+        for one in unpack(*version, places, row["snippets"], scales_at):
+            same, match = one.same_index, one.match
+            made.append(
+                place
+                | {
+                    "band": BANDS.index(one.band),
+                    "rank": one.rank,
+                    "document": one.document,
+                    "window": one.window,
+                    "position": one.position,
+                    "start": one.start,
+                    "activation": one.activation,
+                    "own_values": packing.pack_values(one.values),
+                    "same_index_quantile": same and same.quantile,
+                    "same_index_values": same and packing.pack_values(same.values),
+                    "match_neuron": match and match.neuron,
+                    "match_quantile": match and match.quantile,
+                    "match_values": match and packing.pack_values(match.values),
+                }
+            )
+    return made
+
+
+_WINDOW = ("run_key", "document", "window")
+
+
+def _scales(*place: int) -> bytes | None:
+    window = sa.table("window", *(sa.column(name) for name in (*_WINDOW, "scales")))
+    here = (window.c[name] == value for name, value in zip(_WINDOW, place, strict=True))
+    found: bytes | None = op.get_bind().scalar(sa.select(window.c.scales).where(*here))
+    return found
+
+
+def _rewrite_windows(read: Callable[[bytes, int], Any], write: Callable[[Any, int], bytes]) -> None:
+    """Write the tokens of each window anew, a document at a time."""
+    connection = op.get_bind()
+    window = sa.table("window", *map(sa.column, (*_WINDOW, "tokens")))
+    run = sa.table("run", *map(sa.column, ("key", "vocabulary_id")))
+    vocabulary = sa.table("vocabulary", *map(sa.column, ("id", "size")))
+    sized = sa.select(run.c.key, vocabulary.c.size).join(
+        vocabulary, vocabulary.c.id == run.c.vocabulary_id
+    )
+    change = (
+        window.update()
+        .where(*(window.c[name] == sa.bindparam(f"its_{name}") for name in _WINDOW))
+        .values(tokens=sa.bindparam("written", type_=sa.LargeBinary()))
+    )
+    for run_key, size in connection.execute(sized).all():
+        of_run = window.c.run_key == run_key
+        documents = sa.select(window.c.document).where(of_run).distinct()
+        for document in connection.scalars(documents).all():
+            here = window.select().where(of_run, window.c.document == document)
+            changes = [
+                {
+                    "its_run_key": run_key,
+                    "its_document": document,
+                    "its_window": one.window,
+                    "written": write(read(one.tokens, size), size),
+                }
+                for one in connection.execute(here).all()
+            ]
+            connection.execute(change, changes)
+
+
+def _old_tokens(packed: bytes, n_tokens: int) -> Any:
+    return np.frombuffer(packed, packing.token_dtype(n_tokens)).astype(np.int32)
+
+
+def _as_old_tokens(tokens: Any, n_tokens: int) -> bytes:
+    return np.asarray(tokens).astype(packing.token_dtype(n_tokens)).tobytes()
+
+
+Spreads = dict[tuple[int, str, int], Any]
+
+
+def _firing() -> sa.TableClause:
+    return sa.table(
+        "token_neuron", *map(sa.column, ("run_key", "token", "side", "layer", "neurons"))
+    )
+
+
+def _spread() -> sa.TableClause:
+    return sa.table("token_spread", *map(sa.column, ("run_key", "side", "layer", "spread")))
+
+
+def _made_spreads() -> Spreads:
+    """The spread of each layer that the index has, as its rows say it; written to its table."""
+    connection, row, made = op.get_bind(), _firing(), {}
+    neuron = sa.table("neuron", *map(sa.column, VERSION))
+    of_layer = sa.select(row.c.run_key, row.c.side, row.c.layer).distinct()
+    for place in connection.execute(of_layer).all():
+        here = zip(("run_key", "side", "layer"), place, strict=True)
+        conditions = list(here)
+        last = sa.select(sa.func.max(neuron.c.neuron)).where(
+            *(neuron.c[name] == value for name, value in conditions)
+        )
+        rows = sa.select(row.c.neurons).where(*(row.c[name] == value for name, value in conditions))
+        read = [_old_firing(packed) for packed in connection.scalars(rows).all()]
+        entries = (
+            entry
+            for neurons, mean, mean_sd, most, most_sd in read
+            for entry in ((neurons, mean, mean_sd), (neurons, most, most_sd))
+        )
+        n = 1 + max(connection.scalar(last) or 0, *(int(one[0].max(initial=0)) for one in read))
+        found = spread_of(place.side, place.layer, n, entries)
+        made[tuple(place)] = np.stack([found.mean, found.std])
+        packed = packing.pack_spread(found.mean, found.std)
+        values = dict(zip(("run_key", "side", "layer", "spread"), (*place, packed), strict=True))
+        connection.execute(_spread().insert(), values)
+    return made
+
+
+def _spreads() -> Spreads:
+    found = op.get_bind().execute(_spread().select()).all()
+    return {tuple(row[:3]): packing.unpack_spread(row.spread) for row in found}
+
+
+def _rewrite_firing(
+    spreads: Spreads, read: Callable[[bytes, Any], Any], write: Callable[[Any, Any], bytes]
+) -> None:
+    """Write each row of `token_neuron` anew, a token at a time."""
+    connection, row = op.get_bind(), _firing()
+    change = (
+        row.update()
+        .where(
+            row.c.run_key == sa.bindparam("its_run"),
+            row.c.token == sa.bindparam("its_token"),
+            row.c.side == sa.bindparam("its_side"),
+            row.c.layer == sa.bindparam("its_layer"),
+        )
+        .values(neurons=sa.bindparam("written", type_=sa.LargeBinary()))
+    )
+    each = sa.select(row.c.run_key, row.c.token).distinct()
+    for run_key, token in connection.execute(each).all():
+        here = row.select().where(row.c.run_key == run_key, row.c.token == token)
+        changes = []
+        for one in connection.execute(here).all():
+            spread = spreads.get((one.run_key, one.side, one.layer))
+            written = write(read(one.neurons, spread), spread)
+            place = {"its_run": one.run_key, "its_token": one.token}
+            place |= {"its_side": one.side, "its_layer": one.layer}
+            changes.append({**place, "written": written})
+        connection.execute(change, changes)
+
+
+def _old_firing(packed: bytes) -> tuple[Any, ...]:
+    id_dtype = np.dtype(f"<u{packed[0]}")
+    length = (len(packed) - 1) // (id_dtype.itemsize + 14)
+    at, found = 1, []
+    for dtype in (id_dtype, "<f4", "<f4", "<f2", "<f4"):
+        found.append(np.frombuffer(packed, dtype, length, at))
+        at += length * np.dtype(dtype).itemsize
+    return tuple(found)
+
+
+def _as_old_firing(neurons: Any, *values: Any) -> bytes:
+    id_dtype = "<u2" if neurons.max(initial=0) < 1 << 16 else "<u4"
+    columns = [neurons.astype(id_dtype)]
+    for dtype, column in zip(("<f4", "<f4", "<f2", "<f4"), values, strict=True):
+        columns.append(np.asarray(column, dtype))
+    width = np.dtype(id_dtype).itemsize
+    return bytes([width]) + b"".join(column.tobytes() for column in columns)
+
+
+def _rewrite_mass(read: Callable[[bytes], Any], write: Callable[[Any], bytes]) -> None:
+    """Write the mass of each row of `hidden_curve` anew, a layer at a time."""
+    connection = op.get_bind()
+    curve = sa.table("hidden_curve", *map(sa.column, (*VERSION, "mass")))
+    change = (
+        curve.update()
+        .where(*(curve.c[part] == sa.bindparam(f"its_{part}") for part in VERSION))
+        .values(mass=sa.bindparam("written", type_=sa.LargeBinary()))
+    )
+    layers = sa.select(*(curve.c[part] for part in VERSION[:3])).distinct()
+    for place in connection.execute(layers).all():
+        here = (curve.c[part] == value for part, value in zip(VERSION[:3], place, strict=True))
+        changes = [
+            {
+                **{f"its_{part}": value for part, value in zip(VERSION, row[:4], strict=True)},
+                "written": write(read(row.mass)),
+            }
+            for row in connection.execute(curve.select().where(*here)).all()
+        ]
+        connection.execute(change, changes)
+
+
+def _old_mass(packed: bytes) -> Any:
+    largest = np.frombuffer(packed[:8], "<f8")[0]
+    planes = np.frombuffer(zlib.decompress(packed[8:]), np.uint8).reshape(2, -1)
+    return np.ascontiguousarray(planes.T).view("<f2").ravel().astype(np.float64) * largest
+
+
+def _as_old_mass(mass: Any) -> bytes:
+    largest = float(mass.max(initial=0.0))
+    shares = (mass.astype(np.float64) / largest if largest > 0 else mass).astype("<f2")
+    planes = shares.view(np.uint8).reshape(-1, 2).T.tobytes()
+    return np.array([largest], "<f8").tobytes() + zlib.compress(planes)

@@ -1,0 +1,566 @@
+"""A version's examples as two packed arrays: where they stand, and their values.
+
+    places = pack_places(records)                   read alone where values are not wanted
+    values = pack_values(records)                   what they share stands with the windows
+    records = unpack(places, values, scales_at, side, layer, neuron)
+
+A version has some fifty examples, each with a snippet's values at up to three sites for itself and
+for two neurons of the other model: 9,000 numbers, most of which follow from others. `pre` is stored
+as codes (`store.value_codes`), and of the rest what is needed to make it from `pre`:
+
+- `post` of an elementwise activation function: which function;
+- SoLU's `mid` = pre · exp(pre) / Z: nothing, since the token's Z stands with its window
+  (`store.token_scales`);
+- its LayerNorm's `post` = (mid − mean) / deviation · weight + bias: the neuron's weight and bias.
+
+Each is tried before it is taken: values that would miss the stated precision are stored themselves,
+and where these are many, or the function is another one, the whole site is. Values are made when
+they are asked for, those of a role and site at once, since a page shows few of them.
+
+places      FORMAT, a byte; the number of examples "<u2"; activations "<f4"; quantiles of the same
+            index and of the match "<f2" (negative: less than 1; NaN where there is none); frames
+            (`store.bit_frames`) of document, window and position; then zlib of byte planes of the
+            further FIELDS, "<i4" [field, example], each less the example's before
+values      FORMAT; a byte: the site whose value at the focus is the activation (bit, or 0); for
+            each of ROLES its length in three bytes and section
+section     a byte: its sites (bit i: SITES[i]); the first site's stream (`store.code_streams`); of
+            each further one a byte that says how it is made, then its stream, or of AFFINE weight
+            and bias "<f4", and the values that would miss
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from store import bit_frames, code_streams, value_codes
+from store.packing import SnippetValues
+from store.records import BANDS, SITES, ExampleRecord, HalfArray, OtherValues, Side, Site
+from store.token_scales import ScaleCodes, scale_codes, scales_of
+from store.value_codes import FUNCTIONS, HALF_ABSOLUTE, HALF_RELATIVE, STEEPEST, allowed
+
+FORMAT = 1
+
+ROLES = ("own", "same_index", "match")
+FIELDS = (
+    "document",
+    "window",
+    "position",
+    "band",
+    "rank",
+    "before",
+    "length",
+    "present",
+    "match_neuron",
+)
+_FRAMED = 3  # of FIELDS the first, which are like no other; of the rest most are as the one before
+
+#: How a site is made: from its own codes, by SoLU, by LayerNorm, by a function (FUNCTION + its
+#: number).
+PLAIN, SOLU, AFFINE, FUNCTION = 0, 1, 2, 3
+
+#: How far `mid` may lie from what was computed, in parts of it; and `post` after a LayerNorm, in
+#: parts of (|mid| + |mean|) / deviation · |weight|, the terms that it is made of.
+MID_PRECISION = 0.015
+POST_PRECISION = 0.02
+
+#: Of a site's values, how many may be stored themselves before all of them are.
+_FEW = 0.1
+
+Singles = npt.NDArray[np.float32]
+#: Codes of scales of one model's tokens on all snippets of a version, one after the other.
+ScalesAt = Callable[[Side], ScaleCodes]
+
+_HEAD = np.dtype([("format", "u1"), ("n", "<u2")])
+
+
+def pack_places(records: Sequence[ExampleRecord]) -> bytes:
+    """Where a version's examples stand. ValueError for one that cannot be."""
+    columns = np.array([_fields(one) for one in records], np.int64).T
+    if columns.min(initial=0) < 0 or columns.max(initial=0) >= 1 << 31:
+        raise ValueError(f"{_name(records[0])}: an example's place is negative or too large")
+    named = dict(zip(FIELDS, columns, strict=True))
+    if len(set(zip(named["band"].tolist(), named["rank"].tolist(), strict=True))) < len(records):
+        raise ValueError(f"{_name(records[0])}: two examples of one band and rank")
+    head = np.array((FORMAT, len(records)), _HEAD).tobytes()
+    activations = np.array([one.activation for one in records], "<f4").tobytes()
+    quantiles = np.array(
+        [
+            [_folded(other.quantile if other else None) for other in (one.same_index, one.match)]
+            for one in records
+        ],
+        "<f2",
+    ).T.tobytes()
+    steps = np.ascontiguousarray(np.diff(columns[_FRAMED:], axis=1, prepend=0), "<i4")
+    planes = steps.view(np.uint8).reshape(len(steps), len(records), 4).transpose(0, 2, 1)
+    frames = bit_frames.pack(list(columns[:_FRAMED]))
+    return head + activations + quantiles + frames + _deflate(planes.tobytes())
+
+
+@dataclass(frozen=True)
+class Places:
+    """The columns of `pack_places`, an entry an example."""
+
+    fields: dict[str, npt.NDArray[np.int64]]
+    activation: npt.NDArray[np.float32]
+    quantiles: tuple[list[float | None], list[float | None]]  # of the same index, of the match
+
+    def __len__(self) -> int:
+        return len(self.activation)
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.int64]:
+        return self.fields[name]
+
+    @property
+    def start(self) -> npt.NDArray[np.int64]:
+        """Where snippets begin in their windows."""
+        return self["position"] - self["before"]
+
+
+def unpack_places(packed: bytes) -> Places:
+    """The places of `pack_places`."""
+    version, n = packed[0], packed[1] | packed[2] << 8
+    _known(version)
+    at = _HEAD.itemsize
+    activation = np.frombuffer(packed, "<f4", n, at).astype(np.float32, copy=False)
+    folded = np.frombuffer(packed, "<f2", 2 * n, at + 4 * n).astype(np.float64)
+    framed, at = bit_frames.unpack_at(packed, at + 8 * n, _FRAMED)
+    planes = np.frombuffer(zlib.decompress(packed[at:], -15), np.uint8).reshape(-1, 4, n)
+    steps = np.ascontiguousarray(planes.transpose(0, 2, 1)).view("<i4")[..., 0]
+    columns = [*framed, *np.cumsum(steps, axis=1, dtype=np.int64)]
+    unfolded = np.where(np.signbit(folded), 1 + folded, folded).tolist()
+    quantiles = [None if share != share else share for share in unfolded]
+    return Places(
+        dict(zip(FIELDS, columns, strict=True)), activation, (quantiles[:n], quantiles[n:])
+    )
+
+
+def pack_values(records: Sequence[ExampleRecord]) -> bytes:
+    """The values of a version's examples, in their order. ValueError for ones that cannot be."""
+    sections = []
+    shown = 0
+    for role, found in zip(ROLES, _by_role(records), strict=True):
+        if not found:
+            sections.append(b"\0")
+            continue
+        sites = _sites(role, found)
+        exact = {
+            site: np.concatenate([values[site] for _, values in found]).astype(np.float64)
+            for site in sites
+        }
+        if role == "own":
+            shown = _shown_site(records, exact)
+        sections.append(_section(exact, _given_scales(role, [one for one, _ in found])))
+    parts = [len(one).to_bytes(3, "little") + one for one in sections]
+    return bytes([FORMAT, shown]) + b"".join(parts)
+
+
+def _section(exact: dict[Site, npt.NDArray[np.float64]], scales: Singles | None) -> bytes:
+    made = [bytes([sum(1 << SITES.index(site) for site in exact)])]
+    values: dict[Site, Singles] = {}  # as they will be read
+    for site, numbers in exact.items():
+        way, parameters, derived, misses = _best(site, exact, values, scales)
+        codes = value_codes.encode(numbers if way == PLAIN else numbers[misses])
+        if values:
+            made.append(bytes([way]))
+        if way == PLAIN:
+            values[site] = value_codes.decode(codes)
+            made.append(code_streams.pack(codes))
+        else:
+            derived[misses] = value_codes.decode(codes)
+            values[site] = derived
+            made.append(np.array(parameters, "<f4").tobytes())
+            made.append(code_streams.pack_some(misses, codes, len(numbers)))
+    return b"".join(made)
+
+
+def _best(
+    site: Site,
+    exact: dict[Site, npt.NDArray[np.float64]],
+    values: dict[Site, Singles],
+    scales: Singles | None,
+) -> tuple[int, tuple[float, ...], Singles, npt.NDArray[np.intp]]:
+    """How a site is made best from those before it: the way, its parameters, what it gives, and
+    where that is too far off."""
+    nothing = PLAIN, (), np.zeros(0, np.float32), np.zeros(0, np.intp)
+    few = _FEW * len(exact[site])
+    for way, parameters in _ways(site, exact, scales):
+        derived = _derived(way, parameters, values, scales)
+        bound = _bound(way, parameters, exact, values, scales, site)
+        off = np.abs(derived.astype(np.float16).astype(np.float64) - exact[site])
+        misses = np.flatnonzero(~(off <= bound))
+        if len(misses) <= few:
+            return way, parameters, derived, misses
+    return nothing
+
+
+def _ways(
+    site: Site, exact: dict[Site, npt.NDArray[np.float64]], scales: Singles | None
+) -> Iterable[tuple[int, tuple[float, ...]]]:
+    if site == "pre" or "pre" not in exact:
+        return
+    before_norm = site == "post" and "mid" in exact
+    if not before_norm:
+        if site == "post":
+            yield from ((FUNCTION + number, ()) for number in range(len(FUNCTIONS)))
+        if scales is not None:
+            yield SOLU, ()
+    elif scales is not None:
+        yield AFFINE, _fit(exact, scales)
+
+
+def _derived(
+    way: int, parameters: Sequence[float], values: Mapping[Site, Singles], scales: Singles | None
+) -> Singles:
+    """What a way gives from the sites before."""
+    if way >= FUNCTION:
+        codes = value_codes.encode(values["pre"])
+        return value_codes.function_values(way - FUNCTION, codes)
+    assert scales is not None
+    if way == SOLU:
+        pre = values["pre"]
+        made: Singles = pre * np.exp(np.minimum(pre - scales[0], 0))
+    else:
+        weight, bias = np.float32(parameters[0]), np.float32(parameters[1])
+        made = (values["mid"] * scales[2] - scales[1]) * weight + bias
+    return np.clip(made, -65_504, 65_504)
+
+
+def _bound(
+    way: int,
+    parameters: Sequence[float],
+    exact: Mapping[Site, npt.NDArray[np.float64]],
+    values: Mapping[Site, Singles],
+    scales: Singles | None,
+    site: Site,
+) -> npt.NDArray[np.float64]:
+    """How far what a way gives may lie from what was computed: the stated precision."""
+    rounding = 2 * (HALF_RELATIVE * np.abs(exact[site]) + HALF_ABSOLUTE)
+    found: npt.NDArray[np.float64]
+    if way >= FUNCTION:
+        found = _function_allowed(exact["pre"]) + rounding
+        return found
+    if way == SOLU:
+        found = MID_PRECISION * np.abs(exact[site]) + rounding
+        return found
+    assert scales is not None
+    terms = np.abs(values["mid"] * scales[2]) + np.abs(scales[1])
+    found = POST_PRECISION * terms.astype(np.float64) * abs(parameters[0]) + rounding
+    return found
+
+
+def stated_bounds(
+    computed: Mapping[Site, npt.ArrayLike], terms: npt.ArrayLike | None = None
+) -> dict[Site, npt.NDArray[np.float64]]:
+    """How far a snippet's stored values may lie from those that were computed, at each site.
+
+    `terms`: of `post` after a LayerNorm what POST_PRECISION is a part of.
+    """
+    made: dict[Site, npt.NDArray[np.float64]] = {}
+    for site, numbers in computed.items():
+        exact = np.abs(np.asarray(numbers, np.float64))
+        derived = 0 * exact
+        if site == "mid":
+            derived = MID_PRECISION * exact
+        elif site == "post" and "mid" in computed:
+            derived = POST_PRECISION * 1.02 * np.asarray(0 if terms is None else terms, np.float64)
+        elif site == "post" and "pre" in computed:
+            derived = _function_allowed(computed["pre"])
+        rounding = 3 * (HALF_RELATIVE * exact + HALF_ABSOLUTE)
+        made[site] = np.maximum(allowed(numbers), derived + rounding)
+    return made
+
+
+def _function_allowed(pre: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """How far a function's value may lie from that of these."""
+    found: npt.NDArray[np.float64] = STEEPEST * allowed(pre)
+    return found
+
+
+def _fit(exact: dict[Site, npt.NDArray[np.float64]], scales: Singles) -> tuple[float, float]:
+    """Weight and bias of the LayerNorm at this neuron: least squares of relative errors, the second
+    time without what lies far off."""
+    normal = exact["mid"] * scales[2] - scales[1].astype(np.float64)
+    post = exact["post"]
+    care = 1 / (np.abs(normal) + 0.05)
+    weight, bias = _line(normal, post, care**2)
+    off = np.abs(post - (weight * normal + bias)) * care
+    near = off <= 8 * np.median(off) + 1e-4
+    return _line(normal[near], post[near], care[near] ** 2)
+
+
+def _line(
+    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], care: npt.NDArray[np.float64]
+) -> tuple[float, float]:
+    """Slope and intercept in single precision."""
+    total = care.sum()
+    x_mean, y_mean = (care * x).sum() / total, (care * y).sum() / total
+    spread = (care * (x - x_mean) ** 2).sum()
+    slope = (care * (x - x_mean) * (y - y_mean)).sum() / spread if spread > 0 else 0.0
+    return float(np.float32(slope)), float(np.float32(y_mean - slope * x_mean))
+
+
+class RoleValues(SnippetValues):
+    """One snippet's values of a role: a part of all its values, which are made when asked for."""
+
+    __slots__ = ("_end", "_role", "_start")
+
+    def __init__(self, role: _Role, start: int, end: int) -> None:
+        self._role, self._start, self._end = role, start, end
+        self.sites = role.sites
+        self.length = end - start
+
+    def __getitem__(self, site: Site) -> HalfArray:
+        return self._role.halves(site)[self._start : self._end]
+
+    def code(self, site: Site, place: int) -> int:
+        at = self._start + range(self.length)[place]
+        return int(self._role.halves(site).view(np.uint16)[at])
+
+    def codes(self, site: Site) -> bytes:
+        return self[site].tobytes()
+
+
+class _Role:
+    """All values of one role; `exact`: a site (as a bit), places of it and what stands there."""
+
+    def __init__(
+        self,
+        section: bytes,
+        n: int,
+        scales: Callable[[], Singles],
+        exact: tuple[int, npt.NDArray[np.int64], npt.NDArray[np.float32]] | None,
+    ) -> None:
+        self._section = section
+        self._n = n
+        self._scales = scales
+        self._exact = exact
+        self._values: dict[Site, Singles] = {}
+        self._halves: dict[Site, HalfArray] = {}
+        self.sites = _SITES_OF[section[0]]
+        self._at = 1  # where the first site that is not yet read begins
+
+    def halves(self, site: Site) -> HalfArray:
+        """A site's values, read-only. KeyError for one that is not there."""
+        known = self._halves.get(site)
+        if known is None:
+            if site not in self.sites:
+                raise KeyError(site)
+            while site not in self._values:
+                self._read(self.sites[len(self._values)])
+            known = self._values[site].astype("<f2")
+            if self._exact is not None and self._exact[0] >> SITES.index(site) & 1:
+                known[self._exact[1]] = self._exact[2]
+            known.flags.writeable = False
+            self._halves[site] = known
+        return known
+
+    def _read(self, site: Site) -> None:
+        packed, at, way = self._section, self._at, PLAIN
+        if self._values:
+            way, at = packed[at], at + 1
+        if way == PLAIN:
+            codes, at = code_streams.unpack(packed, self._n, at)
+            self._values[site] = value_codes.decode(codes)
+        else:
+            width = 2 if way == AFFINE else 0
+            parameters = np.frombuffer(packed, "<f4", width, at).tolist()
+            misses, codes, at = code_streams.unpack_some(packed, self._n, at + 4 * width)
+            scales = self._scales() if way in (SOLU, AFFINE) else None
+            values = _derived(way, parameters, self._values, scales)
+            values[misses] = value_codes.decode(codes)
+            self._values[site] = values
+        self._at = at
+
+
+def unpack(
+    side: Side,
+    layer: int,
+    neuron: int,
+    places: Places,
+    packed: bytes,
+    scales_at: ScalesAt,
+) -> list[ExampleRecord]:
+    """The records of `pack_places` and `pack_values`, in their order; values within the stated
+    precision, at the focus of the version's display site exact."""
+    _known(packed[0])
+    values = _values_of(side, places, packed, scales_at)
+    columns = {name: column.tolist() for name, column in places.fields.items()}
+    bands, before, match = columns["band"], columns["before"], columns["match_neuron"]
+    activations = places.activation.tolist()
+    same_quantiles, match_quantiles = places.quantiles
+    own, same_index, matched = values
+    return [
+        ExampleRecord(
+            side,
+            layer,
+            neuron,
+            BANDS[bands[i]],
+            columns["rank"][i],
+            columns["document"][i],
+            columns["window"][i],
+            columns["position"][i],
+            activations[i],
+            columns["position"][i] - before[i],
+            own[i] or {},
+            None
+            if (same := same_index[i]) is None
+            else OtherValues(neuron, same, same_quantiles[i]),
+            None
+            if (other := matched[i]) is None
+            else OtherValues(match[i], other, match_quantiles[i]),
+        )
+        for i in range(len(places))
+    ]
+
+
+def _values_of(
+    side: Side, places: Places, packed: bytes, scales_at: ScalesAt
+) -> list[list[RoleValues | None]]:
+    """Values by role and example; None where a role has none."""
+    known: dict[Side, Singles] = {}
+    lengths = places["length"]
+    made: list[list[RoleValues | None]] = []
+    at = 2
+    for number, role in enumerate(ROLES):
+        end = at + 3 + int.from_bytes(packed[at : at + 3], "little")
+        section, at = packed[at + 3 : end], end
+        here = places["present"] >> number & 1
+        of_role: list[RoleValues | None] = [None] * len(places)
+        made.append(of_role)
+        if len(section) == 1:
+            continue
+        model = _model_of(role, side)
+        ends = np.cumsum(lengths * here)
+        starts = ends - lengths * here
+
+        def scales(model: Side = model, here: Any = here) -> Singles:
+            if model not in known:
+                known[model] = scales_of(scales_at(model))
+            found = known[model]
+            return found if here.all() else found[:, np.repeat(here, lengths).astype(bool)]
+
+        exact = (packed[1], starts + places["before"], places.activation) if number == 0 else None
+        values = _Role(section, int(ends[-1]), scales, exact)
+        for i, present, start, stop in zip(
+            range(len(places)), here.tolist(), starts.tolist(), ends.tolist(), strict=True
+        ):
+            if present:
+                of_role[i] = RoleValues(values, start, stop)
+    return made
+
+
+_SITES_OF = [tuple(site for bit, site in enumerate(SITES) if mask >> bit & 1) for mask in range(8)]
+
+
+def _by_role(
+    records: Sequence[ExampleRecord],
+) -> list[list[tuple[ExampleRecord, Mapping[Site, Any]]]]:
+    """For each of ROLES the examples that have it, with its values."""
+    return [
+        [(one, one.values) for one in records],
+        [(one, one.same_index.values) for one in records if one.same_index is not None],
+        [(one, one.match.values) for one in records if one.match is not None],
+    ]
+
+
+def _sites(role: str, found: list[tuple[ExampleRecord, Mapping[Site, Any]]]) -> list[Site]:
+    """The sites of a role. ValueError where examples differ in them or in their lengths."""
+    sites = [site for site in SITES if site in found[0][1]]
+    if not sites:
+        raise ValueError(f"{_name(found[0][0])}: no values of {role}")
+    known = set(sites)
+    for one, values in found:
+        length = _length(one)
+        if values.keys() != known:
+            raise ValueError(f"{_name(one)}: examples differ in the sites of {role}")
+        if any(array.shape != (length,) for array in values.values()):
+            whose = "its" if role == "own" else "the other version's"
+            raise ValueError(f"{_name(one)}: {whose} values are not {length} long")
+    return sites
+
+
+def _shown_site(
+    records: Sequence[ExampleRecord], exact: dict[Site, npt.NDArray[np.float64]]
+) -> int:
+    """The site, as a bit, whose values at the focus are the activations; 0 if none's are."""
+    lengths = np.array([_length(one) for one in records])
+    before = np.array([one.position - one.start for one in records])
+    at = np.cumsum(lengths) - lengths + before
+    activations = np.array([one.activation for one in records]).astype(np.float16)
+    for site in reversed(SITES):
+        if site in exact and (exact[site][at].astype(np.float16) == activations).all():
+            return 1 << SITES.index(site)
+    return 0
+
+
+def _fields(one: ExampleRecord) -> tuple[int, ...]:
+    length = _length(one)
+    if not one.start <= one.position < one.start + length or one.start < 0:
+        raise ValueError(f"{_name(one)}, {one.band} {one.rank}: focus outside the snippet")
+    same, match = one.same_index, one.match
+    if same is not None and same.neuron != one.neuron:
+        raise ValueError(f"{_name(one)}: the same index is {same.neuron}?")
+    present = 1 | (same is not None) << 1 | (match is not None) << 2
+    return (
+        int(one.document),
+        int(one.window),
+        int(one.position),
+        BANDS.index(one.band),
+        int(one.rank),
+        int(one.position) - int(one.start),
+        length,
+        present,
+        0 if match is None else int(match.neuron),
+    )
+
+
+def _given_scales(role: str, found: list[ExampleRecord]) -> Singles | None:
+    """The scales of all snippets' tokens as they will be read; None if one has none."""
+    side = _model_of(role, found[0].side)
+    parts = [None if one.scales is None else one.scales.get(side) for one in found]
+    if any(part is None for part in parts):
+        return None
+    codes, there = scale_codes(np.concatenate(parts, axis=1))  # type: ignore[arg-type]
+    lengths = [_length(one) for one in found]
+    if codes.shape[1] != sum(lengths):
+        raise ValueError(f"{_name(found[0])}: scales of {codes.shape[1]} tokens of {sum(lengths)}")
+    return scales_of(codes) if there.all() else None
+
+
+def _model_of(role: str, side: Side) -> Side:
+    if role == "own":
+        return side
+    return "right" if side == "left" else "left"
+
+
+def _length(one: ExampleRecord) -> int:
+    for array in one.values.values():
+        return len(array)
+    return 0
+
+
+def _folded(quantile: float | None) -> float:
+    """A share in [0, 1], exact at both ends in half precision: 1 − q as −(1 − q)."""
+    if quantile is None or quantile != quantile:
+        return float("nan")
+    return quantile if quantile <= 0.5 else -(1 - quantile)
+
+
+def _known(version: int) -> None:
+    if version != FORMAT:
+        raise ValueError(f"examples of format {version} are newer than this program")
+
+
+def _deflate(plain: bytes) -> bytes:
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return deflater.compress(plain) + deflater.flush()
+
+
+def _name(one: ExampleRecord) -> str:
+    return f"{one.side} L{one.layer}N{one.neuron}"
