@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Select, and_, bindparam, select
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, Select, and_, bindparam, select
 from store import packing, runs, tables
 from store.engine import reading
 from store.example_packing import unpack, unpack_places
+from store.prepared import Prepared
 from store.records import ShownExample, Side, WindowRecord
 from store.token_scales import ScaleCodes, Snippets
 from store.version_query import any_of, at, of_version
@@ -33,12 +34,10 @@ def of_neuron(
     """
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        found = connection.execute(
-            of_version(tables.example), at(run, side, layer, neuron)
-        ).one_or_none()
+        found = _examples.one(connection, at(run, side, layer, neuron))
         if found is None:
             return []
-        where = unpack_places(found.places)
+        where = unpack_places(found["places"])
         documents, numbers = where["document"].tolist(), where["window"].tolist()
         windows = _windows_of(connection, run, sorted(set(zip(documents, numbers, strict=True))))
     shown = [windows[place] for place in zip(documents, numbers, strict=True)]
@@ -48,7 +47,7 @@ def of_neuron(
         packed = [window.scales for window in shown]
         return Snippets(list(zip(packed, starts, lengths, strict=True))).codes(model, layer)
 
-    records = unpack(side, layer, neuron, where, found.snippets, scales_at)
+    records = unpack(side, layer, neuron, where, found["snippets"], scales_at)
     packed = [window.tokens for window in shown]
     tokens = packing.unpack_snippets(
         list(zip(packed, starts, lengths, strict=True)), run.n_vocabulary
@@ -76,14 +75,14 @@ def _windows_of(
     for start in range(0, len(places), _SIZES[-1]):
         part = places[start : start + _SIZES[-1]]
         number = next(size for size in _SIZES if size >= len(part))
-        rows = connection.execute(_windows_at(number), {"run": run.key, **places_of(part, number)})
-        for document, window, packed, scales, name, source in rows:
+        values = {"run": run.key, **places_of(part, number)}
+        for row in _windows_at[number].tuples(connection, values):
+            document, window, packed, scales, name, source = row
             found[document, window] = _Window(packed, scales, name, source)
     return found
 
 
-@cache
-def _windows_at(number: int) -> Select[Any]:
+def _windows(number: int) -> Select[Any]:
     window, document = tables.window, tables.document
     same_document = and_(
         document.c.run_key == window.c.run_key, document.c.document == window.c.document
@@ -103,6 +102,10 @@ def _windows_at(number: int) -> Select[Any]:
             any_of((window.c.document, window.c.window), number),
         )
     )
+
+
+_examples = Prepared(lambda: of_version(tables.example))
+_windows_at = {size: Prepared(partial(_windows, size)) for size in _SIZES}
 
 
 def places(engine: Engine, run_id: str, side: Side, layer: int) -> list[tuple[Any, ...]]:
