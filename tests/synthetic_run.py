@@ -110,8 +110,10 @@ class SyntheticRun:
     scales: dict[Side, np.ndarray] = field(default_factory=dict)
 
     def scales_of(self, window: WindowRecord) -> Scales:
-        """Those of a window's tokens, by side and layer."""
+        """Those of a window's tokens, by side and layer; none of a window that was added."""
         place = next(i for i, one in enumerate(self.windows) if one is window)
+        if any(place >= of_layers.shape[2] for of_layers in self.scales.values()):
+            return {}
         length = len(window.tokens)
         return {
             (side, layer): of_layer[:, place, :length]

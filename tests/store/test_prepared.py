@@ -26,7 +26,9 @@ def test_rows_are_those_of_sqlalchemy(engine: Engine) -> None:
     run_id = publish_synthetic(engine, n_top=2, n_band=1).id
     asked = {
         "neuron": of_version(tables.neuron),
-        "partner": of_version(tables.partner, "kind", "rank"),
+        "neurons": select(tables.neuron)
+        .where(tables.neuron.c.run_key == bindparam("at_run_key"))
+        .order_by(tables.neuron.c.side, tables.neuron.c.layer, tables.neuron.c.neuron),
         "histogram": of_version(tables.histogram),
         "run": select(tables.run).where(tables.run.c.id == bindparam("run_id")),
     }

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import torch
 
 from store import runs
 from store.engine import Engine, open_engine
+from store.example_packing import stated_bounds
 from store.histogram_edges import inner_edges
 from store.records import BANDS, NeuronRecord, RunRecord, ShownExample
 from tests import databases
@@ -62,6 +64,19 @@ class Recorded:
 
     def half(self, side: str, layer: int, site: str, key: Key, neuron: int) -> float:
         return float(np.float16(self.values[side, layer, site][key][neuron]))
+
+    def terms(self, side: str, layer: int, neuron: int, keys: list[Key]) -> Any:
+        """What LayerNorm's output is made of, in size: (|mid| + |mean|) / deviation · |weight|."""
+        if (side, layer, "mid") not in self.values:
+            return None
+        found = self.values[side, layer, "mid"]
+        mid = np.array([found[key] for key in keys])
+        after = np.array([self.values[side, layer, "post"][key][neuron] for key in keys])
+        mean, deviation = mid.mean(axis=1), mid.std(axis=1)
+        weight = (
+            np.polyfit((mid[:, neuron] - mean) / deviation, after, 1)[0] if len(keys) > 2 else 1
+        )
+        return (np.abs(mid[:, neuron]) + np.abs(mean)) / deviation * abs(weight)
 
 
 def record(pair_directory: Path, corpus: Path) -> Recorded:
@@ -265,11 +280,26 @@ def test_snippets_have_the_values_of_both_versions(case: Case) -> None:
                 seen_match += 1
             for side, neuron, values in wanted:
                 assert tuple(values) == SITES[side]
+                keys = [
+                    (example.document, example.window, position)
+                    for position in range(max(start, 1), end)
+                ]
+                exact = {
+                    site: np.array(
+                        [case.recorded.half(side, record.layer, site, key, neuron) for key in keys]
+                    )
+                    for site in values
+                }
+                terms = case.recorded.terms(side, record.layer, neuron, keys)
+                bounds = stated_bounds(exact, terms)
                 for site, array in values.items():
-                    for position in range(max(start, 1), end):
-                        key = (example.document, example.window, position)
-                        expected = case.recorded.half(side, record.layer, site, key, neuron)
-                        assert array[position - start] == expected
+                    off = np.abs(array[max(start, 1) - start :] - exact[site])
+                    assert (off <= bounds[site]).all(), site
+            focus = (example.document, example.window, example.position)
+            display = record.display_site
+            assert example.values[display][example.position - start] == case.recorded.half(
+                record.side, record.layer, display, focus, record.neuron
+            )
     assert seen_match > 100
 
 
