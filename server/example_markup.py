@@ -11,6 +11,7 @@ from functools import lru_cache
 from markupsafe import escape
 
 from server.number_text import number, share
+from server.pages.lazy import TokenTexts
 from server.pages.neuron import ExampleView, OtherView
 from server.token_text import visible_text
 
@@ -28,9 +29,16 @@ def example_item(e: ExampleView, anchor: str, tokens: str, attributes: str, act:
         f'{e.rank + 1}</a><span class="value">{number(e.activation)}{lifted}</span>'
         f'<span class="document" title="{name}, window {e.window}, position {e.position} '
         f'({source})"><bdi>{name}</bdi> <span>{e.window}:{e.position}</span></span></div>'
-        f'\n<p class="tokens" data-focus="{e.focus}"{attributes}>{tokens}</p>\n'
+        f'\n<p class="tokens" data-focus="{e.focus}"{attributes}>{_beside(e.before)}{tokens}'
+        f"{_beside(e.after)}</p>\n"
         f"{_other(e, e.other, act) if e.other else ''}</li>\n"
     )
+
+
+def _beside(tokens: TokenTexts) -> str:
+    """Text beside a snippet: no elements, which are the tokens that have values."""
+    text = b"".join(tokens.pieces).decode("utf-8", errors="replace")
+    return str(escape(visible_text(text)))
 
 
 @lru_cache(maxsize=16384)

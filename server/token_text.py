@@ -85,7 +85,8 @@ def visible_string(token: bytes) -> str:
 @lru_cache(maxsize=4096)
 def visible_text(text: str) -> str:
     """Any text on one line, newlines, tabs and invisible characters spelled out."""
-    if text.isascii() and text.isprintable():
+    text = text.replace("\n", NEWLINE).replace("\t", TAB)
+    if text.isprintable():
         return text
     return "".join(_visible(character) for character in text)
 

@@ -20,6 +20,10 @@ from store.version_query import places as places_of
 #: Windows that are asked for with one statement; fewer are filled up to one of the sizes.
 _SIZES = (1, 20, 60)
 
+#: Tokens of the window that are shown before and after a snippet: a reader needs more of a text
+#: than values are kept of.
+_TEXT_BEFORE, _TEXT_AFTER = 28, 16
+
 #: What `places` gives of an example, beside its version and its activation.
 _PLACE = ("band", "rank", "document", "window", "position")
 
@@ -48,14 +52,20 @@ def of_neuron(
         return Snippets(list(zip(packed, starts, lengths, strict=True))).codes(model, layer)
 
     records = unpack(side, layer, neuron, where, found["snippets"], scales_at)
-    packed = [window.tokens for window in shown]
-    tokens = packing.unpack_snippets(
-        list(zip(packed, starts, lengths, strict=True)), run.n_vocabulary
-    )
-    return [
-        ShownExample(record, window.name, window.source, ids)
-        for record, window, ids in zip(records, shown, tokens, strict=True)
-    ]
+    spans = []
+    for window, start, length in zip(shown, starts, lengths, strict=True):
+        first = max(0, start - _TEXT_BEFORE)
+        last = min(start + length + _TEXT_AFTER, packing.window_length(window.tokens))
+        spans.append((window.tokens, first, last - first))
+    texts = packing.unpack_snippets(spans, run.n_vocabulary)
+    made = []
+    for record, window, (_, first, _), length, ids in zip(
+        records, shown, spans, lengths, texts, strict=True
+    ):
+        own = record.start - first
+        parts = ids[own : own + length], ids[:own], ids[own + length :]
+        made.append(ShownExample(record, window.name, window.source, *parts))
+    return made
 
 
 class _Window(NamedTuple):

@@ -110,9 +110,14 @@ def pack_window(tokens: npt.ArrayLike, n_tokens: int) -> bytes:
     )
 
 
+def window_length(packed: bytes) -> int:
+    """How many ids `pack_window` was given."""
+    return packed[0] | packed[1] << 8
+
+
 def unpack_window(packed: bytes, n_tokens: int) -> TokenArray:
     """The ids of `pack_window`, [length] int32."""
-    length, width = packed[0] | packed[1] << 8, _width(n_tokens)
+    length, width = window_length(packed), _width(n_tokens)
     plain = np.frombuffer(packed, np.uint8, offset=2)
     bits = np.unpackbits(plain, count=length * width, bitorder="little").reshape(length, width)
     return bits @ (1 << np.arange(width, dtype=np.int32))

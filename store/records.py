@@ -371,13 +371,16 @@ class ShownExample:
     """An example with what is needed to show it.
 
     `tokens` are the snippet's ids, [length] like each of the example's value arrays; the focus is
-    `tokens[focus]`.
+    `tokens[focus]`. `before` and `after` are ids of the window beside the snippet, whose values are
+    not kept.
     """
 
     example: ExampleRecord
     document_name: str
     source: str
     tokens: TokenArray
+    before: TokenArray
+    after: TokenArray
 
     @property
     def focus(self) -> int:

@@ -204,6 +204,8 @@ def example_view(shown: ShownExample, vocabulary: list[bytes], opposite: int | N
         position=example.position,
         activation=example.activation,
         tokens=TokenTexts(pieces),
+        before=TokenTexts(Pieces(shown.before, vocabulary)),
+        after=TokenTexts(Pieces(shown.after, vocabulary)),
         focus=shown.focus,
         values=ValueRows(example.values),
         other=other_view(example.layer, shown, opposite),

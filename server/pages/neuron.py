@@ -71,6 +71,7 @@ class ExampleView:
 
     `focus` is the index of the token among `tokens` and `values[site]`, all of one length.
     `tokens` are for display, one by one; a page joins `pieces`, the bytes, before it decodes.
+    `before` and `after` are the window's tokens beside them, without values.
     """
 
     band: str
@@ -82,6 +83,8 @@ class ExampleView:
     position: int
     activation: float
     tokens: Texts
+    before: Texts
+    after: Texts
     focus: int
     values: Values
     other: OtherView | None

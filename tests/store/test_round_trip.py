@@ -138,21 +138,20 @@ def test_an_example_is_shown_with_its_tokens_and_its_document(engine: Engine) ->
     windows = {(window.document, window.window): window.tokens for window in made.windows}
     shown = examples.of_neuron(engine, run.id, "right", 1, 3)
     assert shown
+    cut = 0
     for each in shown:
         example = each.example
         document = made.documents[example.document]
-        length = len(example.values["pre"])
-        assert (
-            each.tokens.tolist()
-            == windows[example.document, example.window][
-                example.start : example.start + length
-            ].tolist()
-        )
-        assert (
-            each.tokens[each.focus] == windows[example.document, example.window][example.position]
-        )
+        window = windows[example.document, example.window].tolist()
+        end = example.start + len(example.values["pre"])
+        assert each.tokens.tolist() == window[example.start : end]
+        assert each.tokens[each.focus] == window[example.position]
+        assert each.before.tolist() == window[max(0, example.start - 28) : example.start]
+        assert each.after.tolist() == window[end : end + 16]
+        cut += example.start > 28 or len(window) - end > 16
         assert each.document_name == clean_text(document.name)
         assert each.source == document.source
+    assert cut > 0
 
 
 def test_a_dead_neuron_has_no_statistics_that_are_not_defined(engine: Engine) -> None:
