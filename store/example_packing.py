@@ -39,7 +39,7 @@ import numpy as np
 import numpy.typing as npt
 
 from store import bit_frames, code_streams, value_codes
-from store.packing import SnippetValues
+from store.packing import LARGEST_HALF, SnippetValues
 from store.records import BANDS, SITES, ExampleRecord, HalfArray, OtherValues, Side, Site
 from store.token_scales import ScaleCodes, scale_codes, scales_of
 from store.value_codes import FUNCTIONS, HALF_ABSOLUTE, HALF_RELATIVE, STEEPEST, allowed
@@ -205,13 +205,10 @@ def _ways(
     if site == "pre" or "pre" not in exact:
         return
     before_norm = site == "post" and "mid" in exact
-    if not before_norm:
-        if site == "post":
-            yield from ((FUNCTION + number, ()) for number in range(len(FUNCTIONS)))
-        if scales is not None:
-            yield SOLU, ()
+    if site == "post" and not before_norm:
+        yield from ((FUNCTION + number, ()) for number in range(len(FUNCTIONS)))
     elif scales is not None:
-        yield AFFINE, _fit(exact, scales)
+        yield (AFFINE, _fit(exact, scales)) if before_norm else (SOLU, ())
 
 
 def _derived(
@@ -355,7 +352,7 @@ class _Role:
                 self._read(self.sites[len(self._values)])
             known = self._values[site].astype("<f2")
             if self._exact is not None and self._exact[0] >> SITES.index(site) & 1:
-                known[self._exact[1]] = self._exact[2]
+                known[self._exact[1]] = _as_halves(self._exact[2])
             known.flags.writeable = False
             self._halves[site] = known
         return known
@@ -492,11 +489,17 @@ def _shown_site(
     lengths = np.array([_length(one) for one in records])
     before = np.array([one.position - one.start for one in records])
     at = np.cumsum(lengths) - lengths + before
-    activations = np.array([one.activation for one in records]).astype(np.float16)
+    activations = _as_halves(np.array([one.activation for one in records]))
     for site in reversed(SITES):
-        if site in exact and (exact[site][at].astype(np.float16) == activations).all():
+        if site in exact and (_as_halves(exact[site][at]) == activations).all():
             return 1 << SITES.index(site)
     return 0
+
+
+def _as_halves(numbers: npt.NDArray[np.floating]) -> HalfArray:
+    """In half precision; what is beyond it is its largest, as in what is stored."""
+    found: HalfArray = np.clip(numbers, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
+    return found
 
 
 def _fields(one: ExampleRecord) -> tuple[int, ...]:

@@ -34,15 +34,11 @@ from store.records import BANDS, SITES, CountArray, FloatArray, HalfArray, Site,
 
 COUNT_DTYPE = np.dtype("<i8")
 VALUE_DTYPE = np.dtype("<f2")
+LARGEST_HALF = 65_504.0
 EFFECT_DTYPE = np.dtype("<f4")
 NUMBER_DTYPE = np.dtype("<f8")
 TALLY_DTYPE = np.dtype("<u4")
 FIRST_DTYPE = np.dtype("<i2")
-
-#: How far a stored snippet value may lie from the one that was computed: in parts of it, and at
-#: least, for values next to zero. Half precision rounds to 11 bits, below 2⁻¹⁴ to steps of 2⁻²⁴.
-VALUE_RELATIVE_ERROR = 2.0**-11
-VALUE_ABSOLUTE_ERROR = 2.0**-25
 
 #: Bands that a score may be of, a bit each: the shown ones from the top to q0-50, and the middle.
 SCORES = (*BANDS[:6], "max25-50")
@@ -91,10 +87,9 @@ def pack_tokens(tokens: npt.ArrayLike, n_tokens: int) -> bytes:
     return ids.astype(token_dtype(n_tokens)).tobytes()
 
 
-def unpack_tokens(packed: bytes, n_tokens: int, start: int = 0, length: int = -1) -> TokenArray:
-    """The ids of `pack_tokens` from `start` on, [length] int32; all that follow unless told."""
-    dtype = token_dtype(n_tokens)
-    return np.frombuffer(packed, dtype, length, start * dtype.itemsize).astype(np.int32)
+def unpack_tokens(packed: bytes, n_tokens: int) -> TokenArray:
+    """The ids of `pack_tokens`, [length] int32."""
+    return np.frombuffer(packed, token_dtype(n_tokens)).astype(np.int32)
 
 
 def pack_window(tokens: npt.ArrayLike, n_tokens: int) -> bytes:
@@ -104,6 +99,8 @@ def pack_window(tokens: npt.ArrayLike, n_tokens: int) -> bytes:
     ids = np.asarray(tokens)
     if ids.size and (ids.min() < 0 or ids.max() >= n_tokens):
         raise ValueError(f"token ids {ids.min()}–{ids.max()} outside a vocabulary of {n_tokens}")
+    if len(ids) >= 1 << 16:
+        raise ValueError(f"a window of {len(ids)} tokens is too long to be stored")
     bits = (ids[:, None] >> np.arange(_width(n_tokens))) & 1
     return (
         len(ids).to_bytes(2, "little") + np.packbits(bits.astype(bool), bitorder="little").tobytes()
@@ -366,7 +363,8 @@ def unpack_firing(
         mean, highest = (_from_sd(each, neurons, spread) for each in (mean_sd, highest_sd))
     else:
         raise ValueError("the spread of a layer's versions is missing")
-    return neurons.astype(np.int32), mean, mean_sd, highest.astype(np.float16), highest_sd
+    halves = np.clip(highest, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
+    return neurons.astype(np.int32), mean, mean_sd, halves, highest_sd
 
 
 def _from_sd(in_sd: FloatArray, ids: npt.NDArray[np.int64], spread: FloatArray) -> FloatArray:

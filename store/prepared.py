@@ -6,7 +6,7 @@
 A neuron page asks thirty small questions, each answered in a few microseconds; compiling, executing
 and wrapping them took SQLAlchemy ten times that. A prepared statement is compiled once for each
 database and handed to the driver itself, within the connection's own transaction. It returns what
-SQLAlchemy would. Where the driver fails, SQLAlchemy asks again, so that faults have one form.
+SQLAlchemy would, and faults have the form that SQLAlchemy gives them.
 
 Values are plain numbers and strings that every driver takes as they are.
 """
@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
 
 _Process = Callable[[Any], Any]
 
@@ -120,7 +121,8 @@ def _processed(
 def _ask(
     connection: Connection, compiled: Compiled, values: Mapping[str, Any]
 ) -> list[tuple[Any, ...]] | None:
-    """The driver's own rows; None where it failed."""
+    """The driver's own rows; None where its connection is lost, which SQLAlchemy finds out as it
+    asks again. Errors: any other fault of the driver's, as SQLAlchemy raises it."""
     if not connection.in_transaction():
         connection.begin()  # as SQLAlchemy does before a first statement
     given = {**compiled.fixed, **values} if compiled.fixed else values
@@ -137,5 +139,10 @@ def _ask(
             return list(cursor.fetchall())
         finally:
             cursor.close()
-    except driver.Error:
-        return None
+    except driver.Error as fault:
+        if connection.dialect.is_disconnect(fault, None, None):
+            return None
+        raised = DBAPIError.instance(
+            compiled.text, dict(values), fault, driver.Error, dialect=connection.dialect
+        )
+        raise raised from fault

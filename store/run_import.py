@@ -17,12 +17,12 @@ from pathlib import Path
 
 from sqlalchemy import Engine, func, inspect, select, table
 
-from store import run_file, run_tables, runs, schema, tables, tables_evidence
+from store import examples, run_file, run_tables, runs, schema, tables, tables_evidence
 from store.bulk import Row
 from store.engine import open_engine, reading
 from store.errors import SchemaMismatch
 from store.publish import loading
-from store.records import RunRecord
+from store.records import SIDES, RunRecord
 from store.run_export import Step
 from store.run_file import Manifest, RunFileError
 
@@ -104,7 +104,24 @@ def _checked(path: Path, manifest: Manifest, source: Engine) -> RunRecord:
     _check_identity(path, run)
     if not re.fullmatch(r"[a-z0-9-]{1,100}", run.pair.slug):
         raise RunFileError(f"{path} has a pair that cannot be called so: {run.pair.slug!r}.")
+    _check_windows(path, source, run)
     return run
+
+
+def _check_windows(path: Path, source: Engine, run: RunRecord) -> None:
+    """Examples must stand on windows of the file: no foreign key says so."""
+    with reading(source) as connection:
+        known = set(connection.execute(select(tables.window.c.document, tables.window.c.window)))
+    for side in SIDES:
+        model = run.pair.left if side == "left" else run.pair.right
+        for layer in range(0 if model is None else model.n_layers):
+            for _, _, _, document, window, *_ in examples.places(source, run.id, side, layer):
+                if (document, window) not in known:
+                    raise RunFileError(
+                        f"{path} is damaged: it lacks window {window} of document {document}, on "
+                        "which an example stands.",
+                        _DAMAGED,
+                    )
 
 
 def _check_identity(path: Path, run: RunRecord) -> None:

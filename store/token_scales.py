@@ -40,6 +40,9 @@ _LOWEST = -40
 #: Slopes of code 1 over codes 0 and 2 are in parts of this.
 _OF_SLOPE = 32
 
+#: What a head's least code may be: codes themselves stay far below, what is left of them may not.
+_LARGEST = 32_767
+
 _HEAD = np.dtype(
     [
         ("least", "<i2", 3),
@@ -90,6 +93,8 @@ def pack_scales(scales: Scales) -> bytes | None:
         if not 0 <= layer < 1 << 15:
             raise ValueError(f"{layer} is no layer")
         section = _section(codes, there)
+        if len(section) >= 1 << 16:
+            raise ValueError(f"scales of a window of {len(there)} tokens take too many bytes")
         place = 2 * layer + SIDES.index(side)
         made.append(np.array((place, len(section)), _ENTRY).tobytes() + section)
     return b"".join(made) or None
@@ -98,9 +103,7 @@ def pack_scales(scales: Scales) -> bytes | None:
 def _section(codes: ScaleCodes, there: npt.NDArray[np.bool_]) -> bytes:
     edges = np.flatnonzero(np.diff(there[1:], prepend=False, append=False)) + 1
     spans = edges.reshape(-1, 2).tolist()
-    if len(spans) > 127:
-        raise ValueError("a window's scales are in too many pieces")
-    made = [bytes([2 * len(spans) + int(there[0])])]
+    made = [_sevens(2 * len(spans) + int(there[0]))]
     if there[0]:
         made.append(codes[:, 0].astype("<i2").tobytes())
     before = 1
@@ -121,8 +124,8 @@ def _records(codes: ScaleCodes) -> tuple[npt.NDArray[np.void], ScaleCodes]:
     slopes = _slopes(codes)
     left = codes.copy()
     left[1] -= _foretold(codes[0], codes[2], slopes)
-    if np.ptp(left[1]) > np.ptp(codes[1]):
-        slopes, left = np.zeros(2, np.int64), codes
+    if np.ptp(left[1]) > np.ptp(codes[1]) or np.abs(left[1]).max() > _LARGEST:
+        slopes, left = np.zeros(2, np.int64), codes  # whose own codes are within their bounds
     least = left.min(axis=1)
     ranges = left.max(axis=1) - least + 1
     left = left - least[:, None]
@@ -209,9 +212,10 @@ class _Found:
 
     @classmethod
     def _in(cls, section: bytes, start: int, length: int) -> _Found:
-        n_spans, at, bos = section[0] >> 1, 1, None
-        if section[0] & 1:
-            bos, at = np.frombuffer(section, "<i2", 3, 1), 7
+        counted, at = _read_sevens(section, 0)
+        n_spans, bos = counted >> 1, None
+        if counted & 1:
+            bos, at = np.frombuffer(section, "<i2", 3, at), at + 6
         if start == 0:
             if bos is None:
                 raise ValueError(_MISSING)

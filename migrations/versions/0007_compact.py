@@ -156,7 +156,7 @@ def _remake(
     ]
     old = sa.Table(name, sa.MetaData(), autoload_with=connection, resolve_fks=False)
     plain = (sa.Column(column.name, column.type) for column in (*version, *columns))
-    staged = op.create_table(f"{name}_0007", *plain, prefixes=["TEMPORARY"])
+    staged = op.create_table(f"{name}_0007", *plain)
     neuron = sa.table("neuron", *(sa.column(part) for part in VERSION))
     layers = sa.select(*list(neuron.c)[:3], sa.func.max(neuron.c.neuron))
     for *place, last in connection.execute(layers.group_by(*list(neuron.c)[:3])).all():

@@ -1,4 +1,4 @@
-"""A page shows more of an example's text than it has values of: plain text, not tokens of its own."""
+"""A page shows more of an example's text than it has values of: plain text, no further tokens."""
 
 from __future__ import annotations
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from sqlalchemy import select, text
 
-from store import evidence, examples, neurons, runs, schema, search, tables
+from store import evidence, examples, neurons, runs, schema, search, tables, value_codes
 from store.engine import Engine, open_engine, reading
+from store.example_packing import stated_bounds
 from store.records import BANDS, ExampleRecord
 from tests.store.test_round_trip import assert_as_stored, assert_same, example_place
 from tests.synthetic_evidence import publish_synthetic_evidence
@@ -76,23 +77,34 @@ def test_what_was_there_is_as_near_as_what_is_new(database_url: str) -> None:
     schema.upgrade(engine)
     with reading(engine) as connection:
         assert not any(connection.scalars(select(tables.window.c.scales)))
-    place = ("left", 1, 2)
-    expected = [one for one in made.examples if example_place(one) == place]
-    expected.sort(key=lambda one: (BANDS.index(one.band), one.rank))
-    for shown, given in zip(
-        examples.of_neuron(engine, run.id, "left", 1, 2), expected, strict=True
-    ):
-        assert_twice_rounded(shown.example, given)
+    for place in VERSIONS:
+        expected = [one for one in made.examples if example_place(one) == place]
+        expected.sort(key=lambda one: (BANDS.index(one.band), one.rank))
+        assert expected
+        shown = examples.of_neuron(engine, run.id, *place)
+        for one, given in zip(shown, expected, strict=True):
+            assert_twice_rounded(one.example, given)
     engine.dispose()
 
 
 def assert_twice_rounded(found: ExampleRecord, given: ExampleRecord) -> None:
     """Rounded as a new run, and once more from half precision."""
     assert (found.position, found.band, found.rank) == (given.position, given.band, given.rank)
-    for site, exact in given.values.items():
-        off = np.abs(found.values[site].astype(np.float64) - exact.astype(np.float64))
-        assert (off <= 0.03 * np.abs(exact) + 0.03).all(), site
-    assert found.values["mid"][found.position - found.start] == np.float16(given.activation)
+    for role in ("own", "same_index", "match"):
+        mine, theirs = (one if role == "own" else getattr(one, role) for one in (found, given))
+        assert (mine is None) == (theirs is None), role
+        if theirs is None:
+            continue
+        assert set(mine.values) == set(theirs.values), role
+        terms = 1 + np.abs(theirs.values["post"].astype(np.float64))  # LayerNorm's weights are 1
+        bounds = stated_bounds(theirs.values, terms)
+        for site, exact in theirs.values.items():
+            size = np.abs(exact.astype(np.float64))
+            off = np.abs(mine.values[site].astype(np.float64) - exact.astype(np.float64))
+            bound = bounds[site] + value_codes.allowed(size + bounds[site])
+            assert (off <= bound).all(), (role, site)
+    site = "mid" if "mid" in given.values else "post"
+    assert found.values[site][found.position - found.start] == np.float16(given.activation)
 
 
 def test_evidence_survives(database_url: str) -> None:

@@ -68,7 +68,8 @@ def test_a_fault_is_raised_as_sqlalchemy_raises_it(engine: Engine) -> None:
 
     broken = Prepared(lambda: select(literal_column("no_such_column")).select_from(tables.pair))
     for ask in (broken.tuples, broken.raw):
-        with pytest.raises(DBAPIError), reading(engine) as connection:
+        with pytest.raises(DBAPIError) as caught, reading(engine) as connection:
             ask(connection, {})
+        assert "no_such_column" in str(caught.value.orig)
     with reading(engine) as connection:
         assert _slugs.tuples(connection, {}) == []

@@ -252,6 +252,17 @@ def test_damaged_files_are_refused(file: Path, tmp_path: Path) -> None:
     assert "no file" in refused(tmp_path / "missing")
 
 
+def test_an_example_without_its_window_is_refused(file: Path, tmp_path: Path) -> None:
+    def less(manifest: dict[str, Any]) -> None:
+        manifest["rows"]["window"] -= 1
+
+    statement = """DELETE FROM window WHERE (document, window) IN (
+        SELECT document, window FROM window EXCEPT SELECT document, window FROM counterexample
+        EXCEPT SELECT document, window FROM candidate_context LIMIT 1)"""
+    bad = changed(file, tmp_path / "bad", less, statement)
+    assert "is damaged: it lacks window" in refused(bad)
+
+
 @pytest.mark.parametrize(
     ("about", "message"),
     [

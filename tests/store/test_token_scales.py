@@ -40,6 +40,32 @@ def test_every_span_comes_back(length: int) -> None:
         np.testing.assert_array_equal(found, np.concatenate(expected, axis=1))
 
 
+@pytest.mark.parametrize("log_z", [8.0, 30.0, 120.0])
+def test_outliers_and_means_of_both_signs_come_back(log_z: float) -> None:
+    """The codes of a mean's size and sign go with nothing: a slope would leave its field."""
+    rng = np.random.default_rng(int(log_z))
+    for _ in range(100):
+        n = int(rng.integers(2, 60))
+        scales = np.stack(
+            [
+                log_z * rng.random(n),
+                rng.choice([-1, 1], n) * 2.0 ** rng.uniform(-12, 12, n),
+                2.0 ** rng.uniform(-20, 20, n),
+            ]
+        )
+        packed = pack_scales({("left", 0): scales})
+        found = Snippets([(packed, 0, n)]).codes("left", 0)
+        np.testing.assert_array_equal(found, scale_codes(scales)[0])
+
+
+def test_a_window_in_many_pieces_comes_back() -> None:
+    scales = made(5, 1024)
+    scales[:, 1::3] = np.nan
+    packed = pack_scales({("left", 0): scales})
+    found = Snippets([(packed, 2, 2), (packed, 1022, 1)]).codes("left", 0)
+    np.testing.assert_array_equal(found, scale_codes(scales[:, [2, 3, 1022]])[0])
+
+
 def test_scales_are_near() -> None:
     exact = made(1).astype(np.float64)
     found = scales_of(scale_codes(exact)[0]).astype(np.float64)
