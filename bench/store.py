@@ -3,7 +3,7 @@
     python -m bench.store                                   # SQLite, in a temporary directory
     python -m bench.store --url postgresql://… --neurons 4096 --explorer 50000
 
-The run has the shape of the shipped pair (two sites on the right, three on the left, 64-token
+The run has the shape of the shipped pair (two sites on the right, three on the left, 20-token
 snippets, every band filled); its values are random and do not follow from each other, so they take
 several times what a real run's do (docs/benchmarks.md).
 `--explorer` loads a second run of versions without examples, with evidence of every kind, and times

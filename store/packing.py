@@ -1,4 +1,4 @@
-"""Packed arrays: every dtype that the database holds is named here, all little-endian.
+"""Packed arrays, all little-endian; those of examples are in `store.example_packing`.
 
 counts      zlib of byte planes of "<i8"
 histograms  a byte that says which sites (bit i: SITES[i]); then, of one site after the other, how

@@ -1,0 +1,80 @@
+"""What a database holds is read as it was written: these bytes are of the formats at schema 0007.
+
+A change that fails here would misread every run that is there: it needs a format of its own and a
+migration, not other bytes in this file; and migration 0007, which writes these by today's functions,
+then needs a copy of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from store import bit_frames, bit_lengths, code_streams, log_codes, packing, value_codes
+from store.token_scales import Snippets, scales_of
+
+
+def test_windows_and_histograms() -> None:
+    window = bytes.fromhex("04000150002c0100")
+    assert packing.unpack_window(window, 4096).tolist() == [1, 5, 300, 0]
+    (part,) = packing.unpack_snippets([(window, 1, 2)], 4096)
+    assert part.tolist() == [5, 300]
+    counts = packing.unpack_histograms(bytes.fromhex("0508000a0063606661616060650500f29a"))
+    assert {site: row.tolist() for site, row in counts.items()} == {
+        "pre": [0, 3, 9, 1],
+        "post": [0, 0, 13, 0],
+    }
+    assert packing.unpack_mass(
+        bytes.fromhex("00000000000000400400060063e0e1e4000052c75800")
+    ) == pytest.approx([0, 0.5, 2, 1], rel=0.005)
+
+
+def test_what_fires_on_a_token_and_partners() -> None:
+    firing = packing.unpack_firing(
+        bytes.fromhex(
+            "00b40803000200000003a380ccffffff062d20007b08000007f77400a9070000084b3100ef070000084b3100"
+        )
+    )
+    wanted = ([7, 2, 9], [2, 1, 0.25], [3.5, 2.5, 1.5], [4, 2, 0.5], [6, 5, 2])
+    for found, exact in zip(firing, wanted, strict=True):
+        assert found.tolist() == pytest.approx(exact, rel=0.005)
+    spread = packing.unpack_spread(bytes.fromhex("0000003f000080bf000000400000803e"))
+    assert spread.tolist() == [[0.5, -1], [2, 0.25]]
+    partners = bytes.fromhex("020000000000014000000000000000000001800300000004700000003f000080be")
+    assert list(packing.unpack_partners(partners)) == [(0, 0, 1, 17, 0.5), (1, 0, 0, 3, -0.25)]
+
+
+def test_scales_of_tokens() -> None:
+    packed = bytes.fromhex("02001f000500039f076910000101018003afeacd10ad0c65001a7f000000000083140a")
+    found = scales_of(Snippets([(packed, 0, 2), (packed, 3, 1)]).codes("left", 1))
+    assert found.tolist() == [
+        pytest.approx([6, 7, 8], abs=1 / 256),
+        pytest.approx([0.5, -0.25, 0.125], rel=0.008),
+        pytest.approx([4, 8, 16], rel=0.004),
+    ]
+
+
+def test_codes_and_frames() -> None:
+    codes, end = code_streams.unpack(bytes.fromhex("0681ff0000060000ab2fa8df0b00030f80"), 4, 0)
+    assert (codes.tolist(), end) == ([3, -900, 0, 4000], 17)
+    frames = bit_frames.unpack(bytes.fromhex("030005000000030600fdffffff07e60140"), 2)
+    assert [column.tolist() for column in frames] == [[5, 9, 6], [100, -3, 7]]
+    assert bit_lengths.unpack(bytes.fromhex("040006006360e46006000c01")).tolist() == [0, -1, 70, 3]
+    values = [0, 1e-6, -0.5, 1, 20, -300]
+    assert value_codes.encode(values).tolist() == [0, 202, -1175, 1261, 2801, -6089]
+    assert log_codes.encode([0, 1e-3, -1, 2]).tolist() == [0, 1403, -2101, 2171]
+
+
+@pytest.mark.parametrize("n", [0, 1, 65_535])
+def test_numbers_of_any_length_come_back(n: int) -> None:
+    rng = np.random.default_rng(n)
+    numbers = rng.integers(-(1 << 50), 1 << 50, n) >> rng.integers(0, 50, n)
+    np.testing.assert_array_equal(bit_lengths.unpack(bit_lengths.pack(numbers)), numbers)
+
+
+def test_frames_know_their_limits() -> None:
+    wide = [[0, (1 << 31) - 1], [-(1 << 31), -1]]
+    found = bit_frames.unpack(bit_frames.pack(wide), 2)
+    assert [column.tolist() for column in found] == wide
+    with pytest.raises(ValueError, match="too large"):
+        bit_frames.pack([[0, 1 << 31]])
