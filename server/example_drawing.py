@@ -24,20 +24,25 @@ FIRST_OF_TOP, FIRST_OF_OTHERS = 8, 3
 class DrawnPlaces:
     """Which examples a page draws: by side their indices into the version's `examples`.
 
-    `all_href` is the page on which all are drawn.
+    `all_href` is the page on which all are drawn, of the senses that are shown alone; `whole_href`
+    that of all senses.
     """
 
     places: Mapping[str, frozenset[int]]
     all_href: str
+    whole_href: str
 
     def href(self, version: VersionView, n: int) -> str:
         """Where the n-th example of a version stands: here, or on the page that draws all."""
         example = version.examples[n]
-        here = "" if n in self.places[version.side] else self.all_href
+        elsewhere = self.all_href if version.shown_sense is None else self.whole_href
+        here = "" if n in self.places[version.side] else elsewhere
         return f"{here}#{anchor(version.side, example.band, example.rank)}"
 
 
-def drawn_places(versions: Mapping[str, VersionView], every: bool, all_href: str) -> DrawnPlaces:
+def drawn_places(
+    versions: Mapping[str, VersionView], every: bool, all_href: str, whole_href: str
+) -> DrawnPlaces:
     """The first of each band, or `every` one; of a sense that is shown alone, all of its own."""
     places: dict[str, frozenset[int]] = {}
     for side, version in versions.items():
@@ -50,7 +55,7 @@ def drawn_places(versions: Mapping[str, VersionView], every: bool, all_href: str
                 for band in version.bands
                 for n in band.examples[: None if every else _first_of(band.key)]
             )
-    return DrawnPlaces(places, all_href)
+    return DrawnPlaces(places, all_href, whole_href)
 
 
 def _first_of(band: str) -> int:

@@ -13,7 +13,7 @@ from markupsafe import escape
 from server.number_text import number, share
 from server.pages.lazy import TokenTexts
 from server.pages.neuron import ExampleView, OtherView
-from server.token_text import visible_text
+from server.token_text import visible_passage, visible_text
 
 
 def example_item(e: ExampleView, anchor: str, tokens: str, attributes: str, act: str) -> str:
@@ -38,7 +38,7 @@ def example_item(e: ExampleView, anchor: str, tokens: str, attributes: str, act:
 def _beside(tokens: TokenTexts) -> str:
     """Text beside a snippet: no elements, which are the tokens that have values."""
     text = b"".join(tokens.pieces).decode("utf-8", errors="replace")
-    return str(escape(visible_text(text)))
+    return str(escape(visible_passage(text)))
 
 
 @lru_cache(maxsize=16384)

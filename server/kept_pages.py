@@ -44,7 +44,8 @@ def answer(request: Request, run: RunRecord, stamp: Hashable, make: Callable[[],
 
     def made() -> Made:
         with site.making:
-            return _compressed(make())
+            meanwhile: Made | None = site.kept.find(key)  # by who was before us in the queue
+            return _compressed(make()) if meanwhile is None else meanwhile
 
     found = site.kept.get(key, made, lambda one: len(one.body) + _OVERHEAD)
     headers = respond.freshness(request, run, found.later)

@@ -98,7 +98,8 @@ def draw(page: NeuronPage, popovers: bool = False, every: bool = False) -> Drawi
     versions = page.versions.by_side()
     scales = _colour_scales(versions)
     every = every or popovers or page.examples == "all"
-    places = drawn_places(versions, every, page.all_examples_href)
+    all_href = page.links.examples[1].href
+    places = drawn_places(versions, every, all_href, page.all_examples_href)
     bands = _draw_bands(versions, scales, popovers, places)
     return Drawing(
         sides=_draw_sides(versions, scales, places, popovers),

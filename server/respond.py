@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 from server import access
 from server.site import TEMPLATES, site_of
 from server.static import plotly_styles, static_address
-from server.template_functions import CONSTANTS, FILTERS, FUNCTIONS
+from server.template_functions import FILTERS, FUNCTIONS
 from server.templating import PageEnvironment
 from store.records import RunRecord
 
@@ -42,7 +42,6 @@ class NotModified(Exception):
 def environment() -> Environment:
     """Templates escape everything that is not marked as safe, and know no undefined name."""
     templates = PageEnvironment(
-        CONSTANTS,
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,

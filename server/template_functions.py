@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from markupsafe import Markup
-
 from server import number_text
 from server.activation_names import activation_name
 from server.band_titles import band_title
@@ -55,9 +53,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "term_markup": term,
     "glossary_markup": glossary,
 }
-
-#: Functions whose markup depends on what a template gives them alone, see `server.templating`.
-CONSTANTS: dict[str, Callable[..., Markup]] = {"term": term}
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": number_text.number,

@@ -84,7 +84,12 @@ def visible_string(token: bytes) -> str:
 
 @lru_cache(maxsize=4096)
 def visible_text(text: str) -> str:
-    """Any text on one line, newlines, tabs and invisible characters spelled out."""
+    """A name or label on one line, newlines, tabs and invisible characters spelled out."""
+    return visible_passage(text)
+
+
+def visible_passage(text: str) -> str:
+    """`visible_text` of a text that no other page shows."""
     text = text.replace("\n", NEWLINE).replace("\t", TAB)
     if text.isprintable():
         return text

@@ -54,7 +54,7 @@ def of_neuron(
     records = unpack(side, layer, neuron, where, found["snippets"], scales_at)
     spans = []
     for window, start, length in zip(shown, starts, lengths, strict=True):
-        first = max(0, start - _TEXT_BEFORE)
+        first = max(min(1, start), start - _TEXT_BEFORE)  # position 0 is BOS, which is no text
         last = min(start + length + _TEXT_AFTER, packing.window_length(window.tokens))
         spans.append((window.tokens, first, last - first))
     texts = packing.unpack_snippets(spans, run.n_vocabulary)

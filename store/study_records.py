@@ -38,7 +38,6 @@ ITEM_KINDS: tuple[ItemKind, ...] = ("neuron", "repeat", "planted")
 STUDY_STATES: tuple[StudyState, ...] = ("draft", "running", "closed")
 RATING_VERDICTS: tuple[RatingVerdict, ...] = ("monosemantic", "polysemantic", "unclear")
 TRUTHS: tuple[Truth, ...] = ("monosemantic", "polysemantic")
-ASSIGNMENTS: tuple[Assignment, ...] = ("between", "within")
 
 
 @dataclass(frozen=True)

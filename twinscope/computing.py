@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from twinscope import faults, stages
+from twinscope import faults
 from twinscope.options import (
     CorpusOption,
     DataDirOption,
@@ -25,6 +26,7 @@ from twinscope.options import (
     upgrade_own_database,
     use_data_dir,
 )
+from twinscope.quantities import show_count, show_duration
 
 
 def precompute(
@@ -50,7 +52,7 @@ def precompute(
 ) -> None:
     """Stream a corpus through a pair's models, and publish a run of every neuron."""
     use_data_dir(data_dir)
-    stages.check_weights(weights, with_evidence)
+    _check_weights(weights, with_evidence)
     if shard is not None:
         from twinscope import array_job
 
@@ -69,7 +71,7 @@ def precompute(
         )
         return
     upgrade_own_database()
-    run_id = stages.precompute(
+    run_id = publish_run(
         pair,
         corpus,
         tokens=tokens,
@@ -83,7 +85,7 @@ def precompute(
     )
     if with_evidence:
         directory = Path(pair) if Path(pair).is_dir() else None
-        stages.evidence(
+        evidence(
             run_id,
             pair=directory,
             device=device,
@@ -93,9 +95,48 @@ def precompute(
             resume=resume,
             weights=weights,
         )
-        stages.counterexamples(
-            run_id, pair=directory, device=device, engine=engine, workers=workers
+        counterexamples(run_id, pair=directory, device=device, engine=engine, workers=workers)
+
+
+def publish_run(
+    pair: str,
+    corpus: list[str],
+    *,
+    tokens: str | None = None,
+    device: str = "auto",
+    engine: Literal["local", "ray"] = "local",
+    dtype: str = "float32",
+    workers: int | None = None,
+    work_dir: Path | None = None,
+    resume: bool = False,
+    seed: int = 0,
+) -> str:
+    """The statistics of a run, as `precompute` without evidence; its id."""
+    n_tokens = None if tokens is None else count("--tokens", tokens)
+    from worker.precompute import precompute as run_precompute
+    from worker.reporter import Terminal
+
+    began = time.monotonic()
+    with Terminal() as reporter:
+        run = run_precompute(
+            pair,
+            corpus,
+            tokens=n_tokens,
+            device=device,
+            engine=engine,
+            dtype=dtype,
+            workers=workers,
+            work_dir=work_dir,
+            resume=resume,
+            seed=seed,
+            reporter=reporter,
         )
+    print(
+        f"Run {run.id} of {run.pair.slug} is published: {show_count(run.n_tokens)} tokens of "
+        f"{run.corpus.spec}; this took {show_duration(time.monotonic() - began)}.",
+        flush=True,
+    )
+    return run.id
 
 
 def fetch(pair: PairArgument, data_dir: DataDirOption = None) -> None:
@@ -128,19 +169,30 @@ def evidence(
     """Measure what a published run's top activations hide: the second stage of a run."""
     use_data_dir(data_dir)
     upgrade_own_database()
-    stages.evidence(
-        run,
-        tokens=tokens,
-        exact=exact,
-        pair=pair,
-        corpus=corpus,
-        device=device,
-        engine=engine,
-        workers=workers,
-        work_dir=work_dir,
-        resume=resume,
-        weights=weights,
-    )
+    n_tokens = count("--tokens", tokens)
+    from worker.evidence.mixture import Weights
+    from worker.evidence.settings import EvidenceSettings
+    from worker.evidence.stage import evidence as run_evidence
+    from worker.reporter import Terminal
+
+    began = time.monotonic()
+    with Terminal() as reporter:
+        found = run_evidence(
+            run,
+            pair_spec=pair,
+            corpus_spec=corpus,
+            settings=EvidenceSettings.chosen(
+                n_tokens, exact, None if weights is None else Weights.parse(weights)
+            ),
+            device=device,
+            engine=engine,
+            workers=workers,
+            work_dir=work_dir,
+            resume=resume,
+            reporter=reporter,
+        )
+    took = show_duration(time.monotonic() - began)
+    print(f"The evidence of run {found.id} is published; this took {took}.", flush=True)
 
 
 def counterexamples(
@@ -161,14 +213,28 @@ def counterexamples(
     """Change one token at a time, until a neuron fires where nobody would expect it."""
     use_data_dir(data_dir)
     upgrade_own_database()
-    stages.counterexamples(
-        run,
-        names=neuron,
-        most_monosemantic=most_monosemantic,
-        pair=pair,
-        device=device,
-        engine=engine,
-        workers=workers,
+    from twinscope import listing
+    from worker.evidence.substitution_search import parse_version, search
+    from worker.reporter import Terminal
+
+    wanted = None if neuron is None else [one for name in neuron for one in parse_version(name)]
+    with Terminal() as reporter:
+        found = search(
+            run,
+            wanted=wanted,
+            most_monosemantic=most_monosemantic,
+            pair_spec=pair,
+            device=device,
+            engine=engine,
+            workers=workers,
+            reporter=reporter,
+        )
+    listing.print_counterexamples(
+        found.found,
+        found.vocabulary,
+        len(found.searched),
+        len(found.known),
+        whole=neuron is not None,
     )
 
 
@@ -213,3 +279,14 @@ def train(
         control=None if control == "none" else control,
     )
     run(settings, out_dir, tokenizer=tokenizer, device=device, resume=resume)
+
+
+def _check_weights(weights: str | None, with_evidence: bool) -> None:
+    """Before anything is computed that they come after."""
+    if weights is None:
+        return
+    if not with_evidence:
+        raise faults.UsageFault("--weights are of the evidence: leave out --no-evidence.")
+    from worker.evidence.mixture import Weights
+
+    Weights.parse(weights)

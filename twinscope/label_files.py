@@ -104,15 +104,6 @@ def said(imported: Imported) -> str:
     return f"{text}."
 
 
-def is_label_file(path: Path) -> bool:
-    """Whether a file holds labels, by its columns (the first line's fields, for JSON lines)."""
-    try:
-        _, first = next(_rows(path))
-    except (StopIteration, faults.Fault):
-        return False
-    return all(name in first for name in NEEDED)
-
-
 @contextmanager
 def closing(engine: Engine) -> Iterator[Engine]:
     """The engine, whose connections are closed at the end."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from twinscope import stages
+from twinscope import computing
 from twinscope.options import (
     DataDirOption,
     DeviceOption,
@@ -41,11 +41,11 @@ def demo(
         print(f"Twinscope is at {url}  (Ctrl-C ends it)", flush=True)
         if browser:
             stage.open_browser(url)
-        run_id = stages.precompute(DEMO_PAIR, [DEMO_CORPUS], tokens=tokens, resume=True)
+        run_id = computing.publish_run(DEMO_PAIR, [DEMO_CORPUS], tokens=tokens, resume=True)
         print(f"The neurons are at {url}{DEMO_PAIR}  (Ctrl-C ends it)", flush=True)
         if with_evidence:
-            stages.evidence(run_id, resume=True)
-            stages.counterexamples(run_id)
+            computing.evidence(run_id, resume=True)
+            computing.counterexamples(run_id)
             print(f"What the top activations hide is at {url}{DEMO_PAIR}/tax", flush=True)
         stage.serve_until_interrupted(child)
 

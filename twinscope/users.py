@@ -14,7 +14,6 @@ standard input.
 from __future__ import annotations
 
 import getpass
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from twinscope import faults
+from twinscope.options import DataDirOption, upgrade_own_database, use_data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,6 @@ users = typer.Typer(help="Accounts of team mode: who may log in, and what they m
 
 Name = Annotated[str, typer.Argument(help="The account's name.")]
 RoleName = Literal["reader", "annotator", "owner"]
-DataDir = Annotated[Path | None, typer.Option(help="Where the database is kept.")]
 
 
 @users.command("add")
@@ -43,7 +42,7 @@ def add(
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Take over labels that were made under this name.")
     ] = False,
-    data_dir: DataDir = None,
+    data_dir: DataDirOption = None,
 ) -> None:
     """Add an account; the password is asked for, or read from standard input."""
     engine = _engine(data_dir)
@@ -56,7 +55,7 @@ def add(
 
 
 @users.command("list")
-def list_users(data_dir: DataDir = None) -> None:
+def list_users(data_dir: DataDirOption = None) -> None:
     """List the accounts with their roles, labels and sessions."""
     engine = _engine(data_dir)
     from store import accounts
@@ -65,7 +64,7 @@ def list_users(data_dir: DataDir = None) -> None:
 
 
 @users.command("password")
-def password(name: Name, data_dir: DataDir = None) -> None:
+def password(name: Name, data_dir: DataDirOption = None) -> None:
     """Set another password; whoever is logged in as this account is logged out."""
     engine = _engine(data_dir)
     from server import passwords
@@ -80,7 +79,7 @@ def password(name: Name, data_dir: DataDir = None) -> None:
 def role(
     name: Name,
     role: Annotated[RoleName, typer.Argument(help="What it may do from now on.")],
-    data_dir: DataDir = None,
+    data_dir: DataDirOption = None,
 ) -> None:
     """Give an account another role; it holds at once."""
     engine = _engine(data_dir)
@@ -91,7 +90,7 @@ def role(
 
 
 @users.command("remove")
-def remove(name: Name, data_dir: DataDir = None) -> None:
+def remove(name: Name, data_dir: DataDirOption = None) -> None:
     """Remove an account and end its sessions; its labels stay, under its name."""
     engine = _engine(data_dir)
     from store import accounts
@@ -102,15 +101,10 @@ def remove(name: Name, data_dir: DataDir = None) -> None:
 
 def _engine(data_dir: Path | None) -> Engine:
     """The database, opened as `twinscope runs` opens it; the user's own is brought up to date."""
-    if data_dir is not None:
-        os.environ["TWINSCOPE_DATA_DIR"] = str(data_dir.expanduser().resolve())
-    from store import schema
-    from store.engine import database_url, open_engine
+    use_data_dir(data_dir)
+    upgrade_own_database()
+    from store.engine import open_engine
 
-    if database_url().startswith("sqlite"):
-        engine = open_engine(must_be_current=False)
-        schema.upgrade(engine)
-        return engine
     return open_engine()
 
 

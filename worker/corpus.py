@@ -112,11 +112,6 @@ class Corpus:
         self._rows: dict[int, RowIndex] = {}
         self._starts: list[int] | None = None
 
-    @property
-    def is_stream(self) -> bool:
-        """Whether some of it comes from a hub, in its own order."""
-        return bool(self._hubs)
-
     def documents(self, order_seed: int | None = None) -> Iterator[Document]:
         """All documents in the fixed order, or in one shuffled by `order_seed`.
 

@@ -5,9 +5,9 @@ Examples' values and the numbers of the inverted index are rounded to the precis
 values. Windows' tokens take as many bits as the vocabulary needs; windows that were there have no
 scales, so the examples on them keep all their values themselves.
 
-This reads and writes packed arrays with the program's own `store.example_packing` and `store.packing`.
-A change of those formats must leave copies of these here: `tests/store/test_packed_formats.py` fails
-with such a change, and says so.
+This reads and writes packed arrays with the program's own `store.example_packing` and
+`store.packing`. A change of those formats must leave copies of these here:
+`tests/store/test_packed_formats.py` fails with such a change, and says so.
 
 SQLite keeps the space that becomes free for what is published next; `VACUUM` gives it back.
 

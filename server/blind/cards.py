@@ -23,7 +23,6 @@ from store.study_records import StudyDesign
 
 #: The least shade of a focus, by the band it was drawn from: halves rounded, it may fall below.
 SHADE_OF_BAND = {"top": 3, "q99.9-100": 3, "q99-99.9": 2, "q90-99": 1, SILENT: 0}
-SHADES = 4
 
 
 @dataclass(frozen=True)

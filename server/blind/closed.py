@@ -38,17 +38,17 @@ _EVERYWHERE = re.compile(r"/search(\.json)?|/labels([/.].*)?")
 async def guard(request: Request) -> None:
     """Refuse what is closed to whoever asks. Errors: StudyOpen (403).
 
-    Nothing is closed to nobody in particular, so without accounts no thread is asked for.
+    A thread is asked for, since the database is, where something may be closed to somebody.
     """
-    if access.person(request) is not None:
-        await run_in_threadpool(refuse_closed, request)
-
-
-def refuse_closed(request: Request) -> None:
-    """As `guard`, for a thread: it asks the database."""
-    path, parameters = request.url.path, request.path_params
-    if "pair" not in parameters and _EVERYWHERE.fullmatch(path) is None:
+    of_a_pair = "pair" in request.path_params
+    if not of_a_pair and _EVERYWHERE.fullmatch(request.url.path) is None:
         return
+    if access.person(request) is not None:
+        await run_in_threadpool(_refuse_closed, request)
+
+
+def _refuse_closed(request: Request) -> None:
+    path, parameters = request.url.path, request.path_params
     closed = closed_to(request)
     if not closed:
         return

@@ -21,6 +21,7 @@ from server.pages.neuron import (
 )
 from server.site import Site
 from store import evidence, examples, neurons
+from store.engine import one_snapshot
 from store.records import SIDES, NeuronRecord, RunRecord, Side
 
 
@@ -86,8 +87,22 @@ def neuron_page(
     """The page of a neuron that the run has (see selection.check_neuron).
 
     `base` is where the server is reached, for the addresses that are passed on. With `only` the
-    other version is not made, as though the run had a single side.
+    other version is not made, as though the run had a single side. All is read in one snapshot.
     """
+    with one_snapshot(site.engine):
+        return _page(site, run, layer, neuron, view, pinned, base, only)
+
+
+def _page(
+    site: Site,
+    run: RunRecord,
+    layer: int,
+    neuron: int,
+    view: View,
+    pinned: bool,
+    base: str,
+    only: Side | None,
+) -> NeuronPage:
     stage = evidence.stage(site.engine, run.id, "evidence")  # before any of it is asked for
     left, right = _columns(site, run, layer, neuron, view)
     model = run.pair.left

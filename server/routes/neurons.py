@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import TypeAdapter
 
 from server import respond
@@ -35,27 +35,36 @@ _JSON = TypeAdapter(NeuronPage)
 
 router = APIRouter(responses={**NOT_FOUND, **BAD_PARAMETER, **UNAVAILABLE})
 
-Pairing = Annotated[
-    Literal["index", "match"],
-    Query(description="The other column: the same index, or the anchor's best match."),
-]
-Anchor = Annotated[SideName, Query(description="With pairing=match: whose best match is shown.")]
-ShownSite = Annotated[
-    SiteName | None,
-    Query(description="The site that the page draws. Default: each version's display site."),
-]
-ShownSense = Annotated[
-    str | None,
-    Query(
-        alias="sense",
-        pattern=r"^(left|right):\d{1,3}(,(left|right):\d{1,3})?$",
-        description="Draw only the examples of these senses: “left:0”, or “left:0,right:1”.",
-    ),
-]
-DrawnOnes = Annotated[
-    Literal["all"] | None,
-    Query(description="“all”: the page draws all examples. Default: the first of each band."),
-]
+
+async def _view(
+    pairing: Annotated[
+        Literal["index", "match"],
+        Query(description="The other column: the same index, or the anchor's best match."),
+    ] = "index",
+    anchor: Annotated[
+        SideName, Query(description="With pairing=match: whose best match is shown.")
+    ] = "left",
+    site: Annotated[
+        SiteName | None,
+        Query(description="The site that the page draws. Default: each version's display site."),
+    ] = None,
+    sense: Annotated[
+        str | None,
+        Query(
+            pattern=r"^(left|right):\d{1,3}(,(left|right):\d{1,3})?$",
+            description="Draw only the examples of these senses: “left:0”, or “left:0,right:1”.",
+        ),
+    ] = None,
+    examples: Annotated[
+        Literal["all"] | None,
+        Query(description="“all”: the page draws all examples. Default: the first of each band."),
+    ] = None,
+) -> View:
+    return View(pairing, anchor, site, sense, examples)
+
+
+#: The state of a neuron's page in its address, for all that is made of the page.
+TheView = Annotated[View, Depends(_view)]
 
 
 @router.get(
@@ -69,18 +78,13 @@ def neuron_json(
     pair: Pair,
     layer: Layer,
     neuron: Neuron,
-    pairing: Pairing = "index",
-    anchor: Anchor = "left",
-    shown_site: Annotated[ShownSite, Query(alias="site")] = None,
-    shown_sense: ShownSense = None,
-    examples: DrawnOnes = None,
+    view: TheView,
     run: RunName = None,
 ) -> Response:
     """Both versions with statistics, examples over the whole range, partners and logit effects.
 
     With `run` the answer is always the same and may be cached; labels are asked for separately.
     """
-    view = View(pairing, anchor, shown_site, shown_sense, examples)
 
     def made(page: NeuronPage) -> bytes:
         return _JSON.dump_json(page)
@@ -95,15 +99,9 @@ def neuron_html(
     pair: Pair,
     layer: Layer,
     neuron: Neuron,
-    pairing: Pairing = "index",
-    anchor: Anchor = "left",
-    shown_site: Annotated[ShownSite, Query(alias="site")] = None,
-    shown_sense: ShownSense = None,
-    examples: DrawnOnes = None,
+    view: TheView,
     run: RunName = None,
 ) -> Response:
-    view = View(pairing, anchor, shown_site, shown_sense, examples)
-
     def made(page: NeuronPage) -> bytes:
         return respond.drawn_for_all(request, "neuron.html", page).encode()
 
@@ -117,15 +115,11 @@ def neuron_values(
     pair: Pair,
     layer: Layer,
     neuron: Neuron,
-    pairing: Pairing = "index",
-    anchor: Anchor = "left",
-    shown_site: Annotated[ShownSite, Query(alias="site")] = None,
-    shown_sense: ShownSense = None,
+    view: TheView,
     run: RunName = None,
 ) -> Response:
     """What the popovers of the page's tokens read, asked for by the page once it is needed: values
     in steps, for people. The page's JSON has the values themselves."""
-    view = View(pairing, anchor, shown_site, shown_sense)
 
     def made(page: NeuronPage) -> bytes:
         return json.dumps(example_values(page.versions.by_side()), separators=(",", ":")).encode()
@@ -147,14 +141,15 @@ def _kept(
     may be of this neuron, has it made anew."""
     with one_snapshot(site.engine):
         shown = shown_run(site, pair, run)
-        check_neuron(shown, *place)
-        pinned, base = respond.is_pinned(request, shown), base_address(request)
+        searched = searches.count(site.engine, shown.id)
+    check_neuron(shown, *place)
+    pinned, base = respond.is_pinned(request, shown), base_address(request)
 
-        def make() -> Made:
-            page = neuron_page(site, shown, *place, view, pinned, base)
-            return Made(body(page), media_type, (base, *later_states(page)))
+    def make() -> Made:
+        page = neuron_page(site, shown, *place, view, pinned, base)
+        return Made(body(page), media_type, (base, *later_states(page)))
 
-        return answer(request, shown, (base, searches.count(site.engine, shown.id)), make)
+    return answer(request, shown, (base, searched), make)
 
 
 def make(

@@ -16,12 +16,11 @@ from markupsafe import Markup
 from server import respond
 from server.card import draw_card
 from server.card_content import card_content
-from server.compose.neuron import View
 from server.compose.selection import shown_run
 from server.compose.sharing import download_name, published
 from server.respond import NotModified
 from server.routes import neurons
-from server.routes.neurons import Anchor, Pairing, ShownSense, ShownSite
+from server.routes.neurons import TheView
 from server.routes.parameters import Layer, Neuron, Pair, RunName, TheSite
 from server.self_contained import detached, inlined_script, inlined_styles, policy_hash
 
@@ -42,13 +41,9 @@ def download(
     pair: Pair,
     layer: Layer,
     neuron: Neuron,
-    pairing: Pairing = "index",
-    anchor: Anchor = "left",
-    shown_site: Annotated[ShownSite, Query(alias="site")] = None,
-    shown_sense: ShownSense = None,
+    view: TheView,
     run: RunName = None,
 ) -> HTMLResponse:
-    view = View(pairing, anchor, shown_site, shown_sense)
     page, headers = neurons.make(request, site, pair, layer, neuron, view, run)
     of_run = shown_run(site, pair, page.run)
     html = respond.drawn_for_all(request, "neuron.html", page, popovers=True)
@@ -78,11 +73,9 @@ def card(
     pair: Pair,
     layer: Layer,
     neuron: Neuron,
-    pairing: Pairing = "index",
-    anchor: Anchor = "left",
+    view: TheView,
     run: RunName = None,
 ) -> Response:
-    view = View(pairing, anchor)
     page, headers = neurons.make(request, site, pair, layer, neuron, view, run)
     picture = draw_card(card_content(page))
     if "ETag" not in headers:  # the newest run's: another address may have the same picture
@@ -99,13 +92,9 @@ def embed(
     pair: Pair,
     layer: Layer,
     neuron: Neuron,
-    pairing: Pairing = "index",
-    anchor: Anchor = "left",
-    shown_site: Annotated[ShownSite, Query(alias="site")] = None,
-    shown_sense: ShownSense = None,
+    view: TheView,
     run: RunName = None,
     theme: Theme = None,
 ) -> HTMLResponse:
-    view = View(pairing, anchor, shown_site, shown_sense)
     page, headers = neurons.make(request, site, pair, layer, neuron, view, run)
     return respond.page(request, "embed.html", page, headers, theme=theme)

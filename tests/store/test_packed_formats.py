@@ -1,7 +1,7 @@
 """What a database holds is read as it was written: these bytes are of the formats at schema 0007.
 
 A change that fails here would misread every run that is there: it needs a format of its own and a
-migration, not other bytes in this file; and migration 0007, which writes these by today's functions,
+migration, not other bytes in this file. Migration 0007, which writes these by today's functions,
 then needs a copy of them.
 """
 

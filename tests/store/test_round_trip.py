@@ -146,7 +146,10 @@ def test_an_example_is_shown_with_its_tokens_and_its_document(engine: Engine) ->
         end = example.start + len(example.values["pre"])
         assert each.tokens.tolist() == window[example.start : end]
         assert each.tokens[each.focus] == window[example.position]
-        assert each.before.tolist() == window[max(0, example.start - 28) : example.start]
+        assert (
+            each.before.tolist()
+            == window[max(min(1, example.start), example.start - 28) : example.start]
+        )
         assert each.after.tolist() == window[end : end + 16]
         cut += example.start > 28 or len(window) - end > 16
         assert each.document_name == clean_text(document.name)
