@@ -51,7 +51,8 @@ def take(
             )
     if taken <= most:
         return 0
-    left: float = (ends_at - moment).total_seconds()
+    # By a clock read after the wait for the row: another may have begun the stretch meanwhile.
+    left: float = (ends_at - (at or now())).total_seconds()
     return max(1, math.ceil(left))
 
 
