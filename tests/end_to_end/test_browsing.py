@@ -101,12 +101,15 @@ def test_values_show_on_hover_and_on_focus(reader: Page, address: str) -> None:
 
 def test_hostile_text_is_text(reader: Page, address: str) -> None:
     shown = documents = ""
+    reader.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
     for layer, neuron in ((0, 0), (0, 5), (1, 1), (1, 4), (1, 7), (1, 9)):
         reader.goto(f"{address}/tiny-pair/{layer}/{neuron}?examples=all")
         assert reader.locator("main script").count() == 0
         shown += "".join(reader.locator("p.tokens").all_inner_texts())
         documents += "".join(reader.locator(".document").all_inner_texts())
-    assert "<script>alert" in shown
+        assert reader.locator("p.tokens > :not(span), p.tokens span :not(i, b)").count() == 0
+        assert reader.locator(".document b, .document script").count() == 0
+    assert "<script>alert(1)</script>" in shown.replace("\n", "")
     assert "<b>bold" in documents
 
 

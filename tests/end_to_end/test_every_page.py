@@ -46,8 +46,11 @@ PAGES = {
 MOST = 120_000
 
 #: What the layout shift of a visit may add up to. Nothing moves unless the reader moved it.
-#: A table's columns may settle while its rows still come (0.007 on a processor six times slower).
-SHIFT = 0.02
+SHIFT = 0.01
+
+#: Of pages with a long table, whose columns may settle while its rows still come (0.007 on a
+#: processor six times slower).
+TABLE_SHIFT = 0.02
 
 WATCH_SHIFTS = """
 window.shifted = 0;
@@ -98,9 +101,9 @@ def test_a_page_is_accessible_silent_still_and_light(
     page.emulate_media(color_scheme="light")
     weight = visited(page, address + PAGES[name])
     excused(name, said)
-    assert page.evaluate("window.shifted") <= SHIFT
+    assert page.evaluate("window.shifted") <= (TABLE_SHIFT if "explorer" in name else SHIFT)
     assert weight <= MOST
-    if name != "docs":
+    if name != "docs":  # axe-core takes a minute on the page of the API: apart, below
         assert serious(page) == []
         page.emulate_media(color_scheme="dark")
         assert serious(page, SCHEME_RULES) == []
@@ -133,7 +136,7 @@ def test_a_narrow_page_is_still_and_accessible(page: Page, said: list[str], addr
     for name in ("home", "explorer", "neuron", "tax", "queue", "all labels"):
         page.goto(address + PAGES[name])
         page.wait_for_load_state("networkidle")
-        assert page.evaluate("window.shifted") <= SHIFT, name
+        assert page.evaluate("window.shifted") <= TABLE_SHIFT, name
         assert serious(page) == [], name
 
 

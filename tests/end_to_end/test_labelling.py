@@ -91,6 +91,13 @@ def test_the_queue_by_keyboard_alone(page: Page, team: Team) -> None:
     expect(page.locator("tbody")).to_contain_text("brackets, 1 of 2")
 
 
+def test_the_queue_shows_the_values_of_a_token(page: Page, team: Team) -> None:
+    queue(page, team)
+    page.locator("p.tokens > span").nth(3).hover()
+    expect(page.locator("#token-values")).to_contain_text("post")
+    expect(page.locator("#token-values td").first).to_have_text(re.compile(r"^−?\d"))
+
+
 def test_a_draft_outlives_a_dropped_connection(page: Page, team: Team) -> None:
     queue(page, team)
     page.keyboard.press("3")

@@ -138,6 +138,8 @@ def test_the_state_of_the_page_is_kept(served: Served) -> None:
     ):
         assert re.findall(pattern, page, re.S) == re.findall(pattern, answer.text, re.S) != []
     assert "best match of the right version, site pre" in unescape(answer.text)
+    assert "examples=all" in answer.text
+    assert "examples=all" not in served.client.get("/tiny-pair/0/2/download.html").text
 
 
 def test_the_file_has_the_values_that_the_page_asks_for(served: Served) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import gzip
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from server import kept_pages
 from server.app import create_app
 from server.routes import neurons
 from server.settings import Settings
@@ -88,19 +88,24 @@ def test_few_pages_are_made_at_a_time(served: Served, monkeypatch: pytest.Monkey
     """All wait for their turn: made at once, each would take as long as all."""
     under_way: list[int] = []
     most: list[int] = []
-    make = kept_pages._compressed
+    make = neurons.neuron_page
 
-    def slowly(made: kept_pages.Made) -> kept_pages.Made:
+    def slowly(*given: Any) -> Any:
         under_way.append(1)
         time.sleep(0.05)
         most.append(len(under_way))
         under_way.pop()
-        return make(made)
+        return make(*given)
 
-    monkeypatch.setattr(kept_pages, "_compressed", slowly)
+    monkeypatch.setattr(neurons, "neuron_page", slowly)
     with ThreadPoolExecutor(6) as readers:
         addresses = [f"/tiny-pair/0/1?turn={n}" for n in range(6)]
         answers = list(readers.map(served.client.get, addresses))
     assert [answer.status_code for answer in answers] == [200] * 6
     assert len(most) == 6
     assert max(most) == 2
+    most.clear()
+    with ThreadPoolExecutor(6) as readers:
+        answers = list(readers.map(served.client.get, ["/tiny-pair/0/1?turn=shared"] * 6))
+    assert len({answer.content for answer in answers}) == 1
+    assert len(most) <= 2, "who waited for a turn finds the page made"
