@@ -17,7 +17,9 @@ from worker.sample import to_half
 from worker.settings import StatisticsSettings
 from worker.verify.checks import Check
 from worker.verify.chosen import Place, Stored, StoredVersion
-from worker.verify.corpus_pass import Found, Ranked, Rounding, Wanted
+from worker.verify.corpus_pass import Wanted
+from worker.verify.found import Found, Ranked
+from worker.verify.rounding import Rounding
 
 Doubles = npt.NDArray[np.float64]
 Key = tuple[int, int, int]

@@ -13,8 +13,9 @@ from store.records import RunRecord, Side
 from worker.settings import StatisticsSettings
 from worker.verify.checks import Check
 from worker.verify.chosen import Stored, StoredVersion
-from worker.verify.corpus_pass import Distribution, Found, Rounding
+from worker.verify.found import Distribution, Found
 from worker.verify.plain import PlainModels, mlp
+from worker.verify.rounding import Rounding
 from worker.verify.survey import Survey
 
 Doubles = npt.NDArray[np.float64]

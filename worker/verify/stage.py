@@ -41,7 +41,7 @@ from worker.sample import to_half
 from worker.verify import compare_evidence, compare_examples, compare_statistics
 from worker.verify.checks import Check, records
 from worker.verify.chosen import Chosen, Place, StoredVersion, choose, read
-from worker.verify.corpus_pass import CorpusJob, Found, Rounding, measure_rounding, tasks
+from worker.verify.corpus_pass import CorpusJob, tasks
 from worker.verify.effects_pass import (
     AblationJob,
     EstimateJob,
@@ -51,8 +51,10 @@ from worker.verify.effects_pass import (
     effect_tasks,
     parts_of,
 )
+from worker.verify.found import Found
 from worker.verify.losses_pass import LossJob
 from worker.verify.plain import PlainModels
+from worker.verify.rounding import Rounding, measure_rounding
 from worker.verify.survey import Survey, survey
 
 #: One of so many chosen versions is truly ablated, as far as the stage did so itself.
