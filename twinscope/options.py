@@ -19,7 +19,7 @@ CorpusOption = Annotated[
     list[str],
     typer.Option(
         help="stdlib, a file, directory or glob of .txt .md .py .jsonl .jsonl.gz .parquet, or "
-        "hf:NAME[:config][:split]. May be given more than once."
+        "hf:NAME[@REVISION][:config][:split]. May be given more than once."
     ),
 ]
 EvidenceOption = Annotated[

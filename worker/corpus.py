@@ -27,7 +27,7 @@ from worker.corpus_files import (
     list_files,
     read_text_file,
 )
-from worker.corpus_hub import HubCorpus
+from worker.corpus_hub import HubCorpus, is_of_hub
 from worker.errors import CorpusError
 
 HELD_OUT_MODULUS = 20
@@ -136,6 +136,11 @@ class Corpus:
             digest.update(f"{hub.identity()}\n".encode())
         return digest.hexdigest()
 
+    def pinned_specs(self) -> list[str]:
+        """The specs, those of the hub with the commit that is read. Asks the hub, once."""
+        hubs = iter(self._hubs)
+        return [next(hubs).pinned if is_of_hub(one) else one for one in self.specs]
+
     def _accept(self, id: int, row: Record | Flaw) -> Document | None:
         if isinstance(row, Flaw):
             self.problems.note(id, row)
@@ -201,7 +206,7 @@ def open_corpus(spec: str | Sequence[str]) -> Corpus:
     files: list[CorpusFile] = []
     hubs: list[HubCorpus] = []
     for one in specs:
-        if one.startswith("hf:"):
+        if is_of_hub(one):
             hubs.append(HubCorpus.parse(one))
             continue
         found = list_files(one)

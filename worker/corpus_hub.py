@@ -1,7 +1,8 @@
-"""Corpora on the Hugging Face hub, streamed through `datasets`: `hf:NAME[:config][:split]`.
+"""Corpora on the Hugging Face hub, streamed through `datasets`:
+`hf:NAME[@REVISION][:config][:split]`.
 
 Rows have a column `text`, or `tokens` that were made by the pair's own tokenizer. Nothing is kept
-on disk: each pass over the corpus streams it anew, always at the revision that was found first.
+on disk: each pass over the corpus streams it anew, always at the commit that was found first.
 """
 
 from __future__ import annotations
@@ -18,22 +19,32 @@ from worker.hub.repository import FIRST_WORD, HubError, translated
 SPLITS = ("train", "validation", "test")
 
 
+def is_of_hub(spec: str) -> bool:
+    """Whether a CORPUS spec names a data set of the hub."""
+    return spec.startswith("hf:")
+
+
 @dataclass(frozen=True)
 class HubCorpus:
-    """One split of one dataset; its rows come in their own order."""
+    """One split of one dataset; its rows come in their own order.
+
+    `asked` is the revision that was named (a commit, a tag or a branch), None for the newest.
+    """
 
     name: str
     config: str | None
     split: str
+    asked: str | None = None
 
     @classmethod
     def parse(cls, spec: str) -> HubCorpus:
-        """From `hf:NAME[:config][:split]`; a single word after the name is a split if it is the
-        name of a usual one (train, validation, test), else a config."""
+        """From `hf:NAME[@REVISION][:config][:split]`; a single word after the name is a split if
+        it is the name of a usual one (train, validation, test), else a config."""
         name, *rest = spec.removeprefix("hf:").split(":")
-        if not name or len(rest) > 2:
+        name, at, asked = name.partition("@")
+        if not name or (at and not asked) or len(rest) > 2:
             raise CorpusError(
-                f"corpus {spec!r} is not of the form hf:NAME[:config][:split]",
+                f"corpus {spec!r} is not of the form hf:NAME[@REVISION][:config][:split]",
                 "for example hf:NeelNanda/c4-code-20k",
             )
         config, split = None, "train"
@@ -43,11 +54,20 @@ class HubCorpus:
             split = rest[0]
         elif rest:
             config = rest[0] or None
-        return cls(name, config, split)
+        return cls(name, config, split, asked or None)
 
     @property
     def spec(self) -> str:
-        return ":".join(["hf", self.name, *([self.config] if self.config else []), self.split])
+        """What is read, without its revision."""
+        return self._spec(self.name)
+
+    @property
+    def pinned(self) -> str:
+        """A spec that means the same whatever the hub has later. Asks the hub, once."""
+        return self._spec(f"{self.name}@{self.revision}")
+
+    def _spec(self, name: str) -> str:
+        return ":".join(["hf", name, *([self.config] if self.config else []), self.split])
 
     @property
     def source(self) -> str:
@@ -57,12 +77,13 @@ class HubCorpus:
 
     @cached_property
     def revision(self) -> str:
-        """The commit that the hub serves now. `CorpusError` where it cannot be had."""
+        """The commit that is read: of the revision that was asked for, else the one that the hub
+        serves now. `CorpusError` where it cannot be had."""
         from huggingface_hub import HfApi
 
         try:
-            with translated(self.name, "dataset"):
-                about = HfApi().dataset_info(self.name, timeout=FIRST_WORD)
+            with translated(self.name, "dataset", revision=self.asked):
+                about = HfApi().dataset_info(self.name, revision=self.asked, timeout=FIRST_WORD)
                 if about.gated:  # what it is, it tells everyone, but not what it holds
                     HfApi().auth_check(self.name, repo_type="dataset")
         except HubError as error:

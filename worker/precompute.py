@@ -90,6 +90,9 @@ def precompute(
         if known is not None:
             reporter.note(f"Run {known.id} of {known.pair.slug} is published already.")
             return known
+        for asked, pinned in zip(plan.corpus.specs, plan.corpus.pinned_specs(), strict=True):
+            if asked != pinned:
+                reporter.note(f"{asked} is read as it is now; to --resume, name it {pinned}")
         path = (work_dir or data_dir() / "work") / plan.run_id
         with (
             RunDirectory.locked(path) as directory,
@@ -216,7 +219,7 @@ def _provenance(plan: Plan, watch: Watch, found: steps.Pass) -> dict[str, Any]:
             ],
         },
         "sample": {"tokens": min(found.n_tokens, plan.settings.sample_size)},
-        "corpus": list(plan.corpus.specs),
+        "corpus": plan.corpus.pinned_specs(),
         "training": plan.pair.training,
         "origins": {side: one.origin for side, one in plan.versions.items() if one.origin},
     }

@@ -158,7 +158,8 @@ def test_a_twentieth_of_the_documents_is_held_out_by_content_alone(tmp_path: Pat
         ("blank", "1 empty (a.txt)"),
         ("image.png", "of no kind that can be read"),
         ("*.nothing", "holds no document"),
-        ("hf::", "hf:NAME[:config][:split]"),
+        ("hf::", "hf:NAME[@REVISION][:config][:split]"),
+        ("hf:a/b@", "hf:NAME[@REVISION][:config][:split]"),
     ],
 )
 def test_a_corpus_without_documents_says_so(

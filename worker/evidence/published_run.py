@@ -96,7 +96,8 @@ def plan_of_run(
     if plan.corpus_record.fingerprint != run.corpus.fingerprint:
         raise CorpusError(
             f"corpus {plan.corpus_record.spec!r} is not what run {run.id} was computed on any more",
-            "bring it back (name its new place with --corpus), or precompute a new run",
+            "bring it back (name its new place with --corpus, one of the hub with its revision: "
+            "hf:NAME@REVISION), or precompute a new run",
         )
     # The device may be another: what a stage measures is its own, and says on what.
     identity = {**plan.identity, "device": run.identity["device"]}

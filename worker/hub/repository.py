@@ -98,7 +98,9 @@ class Unreachable(HubError):
 
 
 @contextmanager
-def translated(name: str, kind: str, file: str | None = None) -> Iterator[None]:
+def translated(
+    name: str, kind: str, file: str | None = None, revision: str | None = None
+) -> Iterator[None]:
     """Faults of huggingface_hub as `HubError`s about this repository."""
     import httpx2
     from huggingface_hub import errors
@@ -122,7 +124,12 @@ def translated(name: str, kind: str, file: str | None = None) -> Iterator[None]:
             "reached",
             _ways_out(kind),
         ) from error
-    except (errors.EntryNotFoundError, errors.RevisionNotFoundError) as error:
+    except errors.RevisionNotFoundError as error:
+        raise HubError(
+            f"the hub has no revision {revision or 'main'} of {kind} {name}",
+            "name a commit, a tag or a branch that its page lists",
+        ) from error
+    except errors.EntryNotFoundError as error:
         raise HubError(f"the hub has no {what}", "is it a model of this format?") from error
     except errors.HfHubHTTPError as error:
         status = error.response.status_code

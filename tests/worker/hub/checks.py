@@ -9,8 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from store import runs
+from store.engine import open_engine
 from worker.corpus import open_corpus
 from worker.errors import WorkerError
+from worker.evidence.published_run import plan_of_run
 from worker.layout import HOOK_POINTS
 from worker.lean import LeanModel
 from worker.models import load_native
@@ -71,6 +74,16 @@ def windows(spec: str, directory: str) -> list[list[Any]]:
             ids = batch.tokens[i, :length].tolist()
             found.append([int(batch.document[i]), int(batch.window[i]), ids])
     return found
+
+
+def planned_again(url: str, run_id: str, pair: str) -> str:
+    """The id that a published run's own plan leads to."""
+    engine = open_engine(url)
+    try:
+        run = runs.get_run(engine, run_id)
+        return plan_of_run(run, pair_spec=pair, device="cpu", workers=1).run_id
+    finally:
+        engine.dispose()
 
 
 def fault(function: str, *arguments: Any) -> str:

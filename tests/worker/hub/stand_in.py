@@ -29,10 +29,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 @dataclass
 class StoredRepository:
-    """Files of one repository, at one commit."""
+    """Files of one repository, at one commit, and what it was before."""
 
     files: dict[str, bytes]
     gated: bool = False
+    before: StoredRepository | None = None
+
+    def at(self, revision: str) -> StoredRepository | None:
+        """As it was at a commit; "main" is the newest."""
+        if revision in ("main", self.commit):
+            return self
+        return self.before.at(revision) if self.before else None
 
     @property
     def commit(self) -> str:
@@ -60,8 +67,9 @@ class StandIn:
     def add(
         self, kind: str, name: str, files: dict[str, bytes], *, gated: bool = False
     ) -> StoredRepository:
-        """Put a repository there; kind is "model" or "dataset"."""
-        stored = self.repositories[kind, name] = StoredRepository(files, gated)
+        """Put a repository there, or another commit of it; kind is "model" or "dataset"."""
+        before = self.repositories.get((kind, name))
+        stored = self.repositories[kind, name] = StoredRepository(files, gated, before)
         return stored
 
 
@@ -136,9 +144,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         verb, _, rest = rest.lstrip("/").partition("/")
         revision, _, path = rest.partition("/")
-        if verb in ("revision", "tree", "paths-info") and revision not in ("main", found.commit):
+        at = found.at(revision) if verb in ("revision", "tree", "paths-info") else found
+        if at is None:
             self._refuse(404, "RevisionNotFound", "Revision Not Found")
-        elif verb in ("", "revision"):
+            return
+        found = at
+        if verb in ("", "revision"):
             siblings = [
                 {"rfilename": one, "size": len(content), "blobId": _oid(content)}
                 for one, content in found.files.items()
@@ -174,7 +185,8 @@ class _Handler(BaseHTTPRequestHandler):
         found = self._find(kind, name)
         if found is None:
             return
-        if revision not in ("main", found.commit):
+        found = found.at(revision)
+        if found is None:
             self._refuse(404, "RevisionNotFound", "Revision Not Found")
         elif path not in found.files:
             self._refuse(404, "EntryNotFound", "Entry Not Found")

@@ -44,6 +44,17 @@ def test_a_stream_is_of_one_commit(served: Hub) -> None:
     assert all(f"/resolve/{commit}/" in line for line in asked)
 
 
+def test_a_commit_that_is_named_is_read_after_the_data_set_moved_on(served: Hub) -> None:
+    first = served.stand_in.add("dataset", "o/moves", dataset_files([{"text": "one"}], 1))
+    second = served.stand_in.add("dataset", "o/moves", dataset_files([{"text": "two"}], 1))
+    assert [one[3] for one in served.check("documents", "hf:o/moves")] == ["two"]
+    for commit, words in ((first.commit, "one"), (second.commit, "two")):
+        found = served.check("documents", f"hf:o/moves@{commit}:train")
+        assert [one[3] for one in found] == [words]
+    line = served.check("fault", "documents", "hf:o/moves@v9")
+    assert "the hub has no revision v9 of dataset o/moves" in line
+
+
 @pytest.mark.parametrize(
     ("row", "source"),
     [
@@ -148,6 +159,17 @@ def test_a_hub_pair_over_a_hub_corpus_is_published_with_its_origin(served: Hub) 
     assert origin["repository"] == SOLU
     assert origin["revision"] == served.stand_in.repositories["model", SOLU].commit
     assert run.identity["mode"] == "native, no compatibility mode"
+    commit = served.stand_in.repositories["dataset", CORPUS].commit
+    assert run.provenance["corpus"] == [f"hf:{CORPUS}@{commit}:train"]
+    assert f"to --resume, name it hf:{CORPUS}@{commit}:train" in answer.out + answer.err
+    # The data set moves on; what the run was computed on is still had.
+    moved = served.stand_in.add("dataset", CORPUS, dataset_files(corpus_rows(10), 1))
+    try:
+        again = served.check("planned_again", str(engine.url), run.id, served.pair)
+    finally:
+        assert moved.before is not None
+        served.stand_in.repositories["dataset", CORPUS] = moved.before
+    assert again == run.id
     assert {loss.source for loss in runs.losses(engine, run.id)} == {"c4", "code"}
     differences = {one.source: one for one in evidence.loss_differences(engine, run.id)}
     mixture = differences.pop("mixture of 80 % c4 and 20 % code")
