@@ -68,7 +68,7 @@ class RayActors:
     def run(self, job: Job, tasks: Iterable[Any], stamp: Stamp | None = None) -> Iterator[Any]:
         source, waiting = iter(tasks), deque[Task]()
         drained = False
-        deaths: Counter[int] = Counter()
+        deaths: Counter[str | int] = Counter()
         self.cpu_seconds = 0.0
         for actor in self._actors:
             actor.begin(job)
@@ -99,7 +99,7 @@ class RayActors:
                     raise
 
     def _collect(
-        self, job: Job, waiting: deque[Task], deaths: Counter[int], timeout: float
+        self, job: Job, waiting: deque[Task], deaths: Counter[str | int], timeout: float
     ) -> Iterator[Any]:
         """What actors report within `timeout` seconds; the dead are replaced."""
         import ray
@@ -156,16 +156,23 @@ class RayActors:
         actor: Actor,
         job: Job,
         waiting: deque[Task],
-        deaths: Counter[int],
+        deaths: Counter[str | int],
         error: Exception,
     ) -> None:
         """Another actor for a dead one; all that is lost with it is to be done again."""
         lost = [*actor.unsafe, *(task for task, _ in actor.given)]
-        if actor.given or actor.starting is not None:
-            first = actor.given[0][0] if actor.given else None
-            deaths[id(first)] += 1
-            if deaths[id(first)] >= _DEATHS:
-                at = first.task if first else "their start"
+        first = actor.given[0][0] if actor.given else None
+        at: str | None = None
+        if first is not None:
+            at = str(first.task)
+        elif actor.starting is not None:
+            at = "their start"
+        elif actor.finishing is not None:
+            at = "the end of their work"
+        if at is not None:
+            key = at if first is None else id(first)
+            deaths[key] += 1
+            if deaths[key] >= _DEATHS:
                 raise EngineError(
                     f"{_DEATHS} Ray actors died at {at}: {_first_line(error)}",
                     "what is complete is kept: run the same command again with --resume",

@@ -49,6 +49,7 @@ document.addEventListener("keydown", (event) => {
   const chosen = verdict(forms[again ? (here + 1) % forms.length : here]);
   event.preventDefault();
   chosen.checked = true;
+  chosen.dispatchEvent(new Event("input", { bubbles: true })); // a draft, as by a click
   chosen.focus({ preventScroll: true });
   chosen.closest("form").scrollIntoView({ block: "nearest" });
 });
@@ -62,9 +63,9 @@ function say(form, text, ...more) {
   said.replaceChildren(text, ...more);
 }
 
-async function keep(form, draft) {
+async function keep(form, kept) {
   const name = draftName(form);
-  const fields = draft?.fields ?? { ...fieldsOf(form), key: newKey() };
+  const fields = kept?.fields ?? { ...fieldsOf(form), key: newKey() };
   keepDraft(name, { fields, sent: true, annotator });
   say(form, "");
   const sent = await send(form.action, fields);
@@ -114,20 +115,34 @@ document.addEventListener("keydown", (event) => {
   undone.click();
 });
 
+function draft(form) {
+  const fields = fieldsOf(form);
+  if (fields.verdict || fields.description || fields.confidence) {
+    keepDraft(draftName(form), { fields: { ...fields, key: newKey() }, sent: false, annotator });
+  } else dropDraft(draftName(form));
+}
+
 for (const form of forms) {
-  const restore = () => {
-    const draft = draftOf(draftName(form));
-    if (!draft || (draft.annotator && annotator && draft.annotator !== annotator)) return;
-    fill(form, draft.fields);
-    if (draft.sent) keep(form, draft);
-    else say(form, "What you wrote before is back.");
+  let restored = false;
+  let touched = false;
+  // Who writes here is known when the labels have come. Until then nothing that was kept is
+  // written over; what was sent is sent again under its own writer's name alone.
+  const restore = (known) => {
+    const kept = draftOf(draftName(form));
+    const mine = kept && (!known || !kept.annotator || kept.annotator === annotator);
+    if (mine && !touched) fill(form, kept.fields);
+    if (mine && kept.sent && known && kept.annotator === annotator) {
+      keep(form, kept).then(() => { if (touched && !draftOf(draftName(form))) draft(form); });
+    } else if (mine && !touched) say(form, "What you wrote before is back.");
+    else if (touched) draft(form);
+    if (known || !kept?.sent) restored = true;
+    else setTimeout(begin, RETRY_MS);
   };
-  refresh(form).then(restore, restore);
+  const begin = () => refresh(form).then(() => restore(true), () => restore(false));
+  begin();
   form.addEventListener("input", () => {
-    const fields = fieldsOf(form);
-    if (fields.verdict || fields.description || fields.confidence) {
-      keepDraft(draftName(form), { fields: { ...fields, key: newKey() }, sent: false, annotator });
-    } else dropDraft(draftName(form));
+    touched = true;
+    if (restored) draft(form);
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -136,7 +151,7 @@ for (const form of forms) {
 }
 addEventListener("online", () => {
   for (const form of forms) {
-    const draft = draftOf(draftName(form));
-    if (draft?.sent) keep(form, draft);
+    const kept = draftOf(draftName(form));
+    if (kept?.sent && kept.annotator === annotator) keep(form, kept);
   }
 });

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from sqlalchemy import delete, func, select
 
 from store.engine import Engine, open_engine, reading, writing
@@ -22,6 +22,10 @@ from tests.synthetic_run import publish_synthetic
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
+#: What a neuron's page asks for after it has come: labels, and who is asking.
+FRAGMENTS = re.compile(r"/labels\?.*fragment=1")
+
+
 @dataclass(frozen=True)
 class Team:
     """A server in team mode over one run."""
@@ -33,6 +37,11 @@ class Team:
         """How many labels there are in the history."""
         with reading(self.engine) as connection:
             return connection.scalar(select(func.count()).select_from(label)) or 0
+
+    def descriptions(self) -> list[str]:
+        """What all labels in the history say."""
+        with reading(self.engine) as connection:
+            return list(connection.scalars(select(label.c.description)))
 
     def log_everybody_out(self) -> None:
         """As though all sessions had expired."""
@@ -144,6 +153,62 @@ def test_a_draft_on_a_neurons_page_outlives_it_too(page: Page, team: Team) -> No
     page.keyboard.press("u")
     expect(page.locator("#label-left .said")).to_contain_text("Taken back")
     assert team.labels() == 1
+
+
+def on_a_neurons_page(page: Page, team: Team) -> None:
+    page.goto(f"{team.address}/login?next=/tiny-pair/1/3")
+    log_in(page)
+    page.wait_for_load_state("networkidle")
+
+
+def label_unanswered(page: Page, words: str) -> None:
+    """Send a label that does not arrive."""
+    page.route("**/tiny-pair/1/3/labels", lambda route: route.abort())
+    page.keyboard.press("2")
+    page.locator("#label-left").get_by_role("textbox").fill(words)
+    page.locator("#label-left").get_by_role("button", name="Label L1N3").click()
+    expect(page.locator("#label-left .said")).to_contain_text("The server does not answer")
+
+
+def test_a_verdict_that_a_key_chose_is_a_draft(page: Page, team: Team) -> None:
+    on_a_neurons_page(page, team)
+    page.keyboard.press("2")
+    page.reload()
+    left = page.locator("#label-left")
+    expect(left.locator(".said")).to_have_text("What you wrote before is back.")
+    expect(left.get_by_role("radio", name="polysemantic")).to_be_checked()
+
+
+def test_what_is_typed_early_and_what_was_sent_before_are_both_kept(page: Page, team: Team) -> None:
+    on_a_neurons_page(page, team)
+    label_unanswered(page, "the first thought")
+    held: list[Route] = []
+    page.route(FRAGMENTS, lambda route: held.append(route))
+    page.reload()
+    text = page.locator("#label-left").get_by_role("textbox")
+    text.press_sequentially("the second one")
+    assert team.labels() == 0
+    page.unroute("**/tiny-pair/1/3/labels")
+    page.unroute(FRAGMENTS)
+    for route in held:
+        route.continue_()
+    expect(page.locator("#label-left .said")).to_have_text("Kept: polysemantic.")
+    expect(text).to_have_value("the second one")
+    assert team.descriptions() == ["the first thought"]
+    page.reload()
+    expect(text).to_have_value("the second one")
+
+
+def test_nobody_sends_what_another_wrote(page: Page, team: Team) -> None:
+    on_a_neurons_page(page, team)
+    label_unanswered(page, "written by ann")
+    page.unroute("**/tiny-pair/1/3/labels")
+    team.log_everybody_out()
+    page.goto(f"{team.address}/login?next=/tiny-pair/1/3")
+    log_in(page, "otto")
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("#label-left").get_by_role("textbox")).to_have_value("")
+    assert team.labels() == 0
 
 
 def test_team_pages_are_accessible(page: Page, team: Team) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -145,6 +146,34 @@ def test_an_actor_that_does_not_see_the_files_says_so(place: Place, tmp_path: Pa
         pytest.raises(EngineError, match=r"does not see .*elsewhere.*file system"),
     ):
         list(engine.run(_Nothing(), [1]))
+
+
+def test_actors_that_die_while_they_finish_are_not_replaced_for_ever(place: Place) -> None:
+    from worker.engine_ray import RayActors
+    from worker.pairs import load_pair
+
+    left = load_pair(place.pair).left
+    here = sys.modules[__name__]
+    ray.cloudpickle.register_pickle_by_value(here)  # actors do not have the tests on their path
+    try:
+        with (
+            RayActors({"left": left}, "cpu", 1) as engine,
+            pytest.raises(EngineError, match=r"3 Ray actors died at the end of their work"),
+        ):
+            list(engine.run(_DiesAtTheEnd(), [1]))
+    finally:
+        ray.cloudpickle.unregister_pickle_by_value(here)
+
+
+class _DiesAtTheEnd:
+    def open(self, models: Any) -> Any:
+        return self
+
+    def handle(self, task: int) -> int:
+        return task
+
+    def finish(self) -> None:
+        os._exit(1)
 
 
 class _Nothing:
