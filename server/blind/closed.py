@@ -6,9 +6,9 @@ Closed are, of the neurons on the cards of the studies that a person rates (of e
 
 - every address with {pair}, {layer} and {neuron}: the page, its JSON, labels, frame, preview, file,
   and whatever is added there later; a page of another index that shows one as a best match, too;
-- of the pairs of these studies: texts of one's own and search, which find a neuron by what a card
-  shows; the explorer's rows by labels, and its files, which hold all labels;
-- lists of labels.
+- of the pairs of these studies: texts of one's own, search and candidate features, which find a
+  neuron by what a card shows; the explorer's rows by labels, and its files, which hold all labels;
+- lists of labels, but those of another pair alone.
 
 The explorer itself stays open, without the labels of closed rows (`without_labels`).
 """
@@ -31,8 +31,9 @@ from store.closed_versions import NOTHING_CLOSED, ClosedVersions
 from store.records import Side
 
 #: Beneath a pair: what finds neurons by a text, or holds all labels.
-_FINDING = re.compile(r"/[^/]+/(live|search|explorer\.[a-z]+)(\.json)?")
-_EVERYWHERE = re.compile(r"/search(\.json)?|/labels([/.].*)?")
+_FINDING = re.compile(r"/[^/]+/(live|search|explorer\.[a-z]+|\d+/invisible(/.*)?)(\.json)?")
+_LABELS = re.compile(r"/labels(/queue|\.[a-z]+)?")
+_EVERYWHERE = re.compile(rf"/search(\.json)?|{_LABELS.pattern}")
 
 
 async def guard(request: Request) -> None:
@@ -54,6 +55,9 @@ def _refuse_closed(request: Request) -> None:
         return
     site = site_of(request)
     if "pair" not in parameters:
+        asked = request.query_params.get("pair") if _LABELS.fullmatch(path) else None
+        if asked and not _closed_in(site, asked, closed):
+            return
         raise _refused(closed, next(iter(closed.titles)), "This list")
     pair = parameters["pair"]
     places = _closed_in(site, pair, closed)

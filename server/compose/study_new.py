@@ -56,6 +56,7 @@ def new_page(site: Site, form: StudyForm | None, like: str | None) -> NewStudyPa
         condition_choices=_condition_choices(),
         sizes=sizes,
         power=power,
+        strangers_read=site.settings.mode == "team" and site.settings.public_reading,
         problem=problem,
     )
 

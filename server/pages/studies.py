@@ -173,7 +173,8 @@ class StudyForm:
 
 @dataclass(frozen=True)
 class NewStudyPage:
-    """`/studies/new`: the form with what the settings in it come to. `problem` says what is wrong
+    """`/studies/new`: the form with what the settings in it come to. `strangers_read` warns that
+    what is closed to raters is open to whoever is not logged in. `problem` says what is wrong
     with them."""
 
     form: StudyForm
@@ -181,6 +182,7 @@ class NewStudyPage:
     condition_choices: tuple[tuple[str, str], ...]
     sizes: SizesView | None
     power: PowerView | None
+    strangers_read: bool = False
     problem: str | None = None
     json_href: str = "/studies/new.json"
 

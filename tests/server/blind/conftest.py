@@ -70,12 +70,17 @@ class Team:
         return slug
 
 
+#: A pair of other models, of which no study is.
+OTHER = "another-pair"
+
+
 @pytest.fixture(scope="session", params=databases.KINDS)
 def team(request: pytest.FixtureRequest) -> Iterator[Team]:
     """The team on SQLite, then on Postgres."""
     with databases.fresh(request.param) as url:
         engine = open_engine(url)
         run = publish_synthetic(engine, slug="solo-match", layers=1, d_mlp=20)
+        publish_synthetic(engine, slug=OTHER, layers=1, d_mlp=3, seed=1)
         app = team_app(engine, url, public_reading=True)
         add_account(engine, "bo")
         yield Team(app, engine, url, run)

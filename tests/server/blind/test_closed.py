@@ -7,7 +7,7 @@ import re
 import pytest
 
 from store import neurons, studies
-from tests.server.blind.conftest import Team
+from tests.server.blind.conftest import OTHER, Team
 
 
 def _shown(team: Team, slug: str) -> set[int]:
@@ -91,6 +91,47 @@ def test_what_finds_or_lists_is_closed_to_a_rater(team: Team, address: str) -> N
     team.begun(name)
     assert team.browser(name).get(address).status_code == 403, address
     assert team.browser("rae").get(address).status_code != 403, address
+
+
+def test_candidates_which_name_neurons_by_their_contexts_are_closed_to_a_rater(team: Team) -> None:
+    name = team.rater()
+    team.begun(name)
+    for address in ("invisible", "invisible.json", "invisible/0", "invisible/0/labels.json"):
+        assert team.browser(name).get(f"/solo-match/0/{address}").status_code == 403, address
+        assert team.browser("rae").get(f"/solo-match/0/{address}").status_code != 403, address
+
+
+def test_labels_of_another_pair_stay_open_and_ones_own_can_be_taken_back(team: Team) -> None:
+    with_labels = team.browser(team.rater())
+    for pair in ("solo-match", OTHER):
+        label = {"side": "left", "verdict": "dead", "description": f"of {pair}"}
+        assert with_labels.post(f"/{pair}/0/1/labels", json=label).status_code == 201
+    name = team.rater()
+    own = team.browser(name).post(
+        f"/{OTHER}/0/1/labels", json={"side": "left", "verdict": "unclear"}
+    )
+    team.begun(name)
+    rater = team.browser(name)
+    for ending in (".json", "", ".csv"):
+        answer = rater.get(f"/labels{ending}?pair={OTHER}")
+        assert answer.status_code == 200
+        assert f"of {OTHER}" in answer.text
+        assert "of solo-match" not in answer.text
+        for pair in ("", "solo-match"):
+            assert rater.get(f"/labels{ending}?pair={pair}").status_code == 403
+        unknown = rater.get(f"/labels{ending}?pair=unknown")
+        assert "of solo-match" not in unknown.text
+    assert rater.get(f"/labels/queue?pair={OTHER}").status_code == 200
+    assert rater.get("/labels/queue?pair=solo-match").status_code == 403
+    assert rater.get(f"/search?q=self&pair={OTHER}").status_code == 403
+    taken = rater.post(f"/labels/{own.json()['label']['id']}/withdraw", json={})
+    assert taken.status_code == 200
+
+
+def test_the_form_of_a_study_says_what_public_reading_means(team: Team) -> None:
+    owner = team.browser("otto")
+    assert "a rater who logs out reads" in owner.get("/studies/new").text
+    assert owner.get("/studies/new.json").json()["strangers_read"] is True
 
 
 def test_the_explorer_hides_labels_of_closed_rows(team: Team) -> None:
