@@ -158,3 +158,36 @@ for (const link of document.querySelectorAll("[data-copy]")) {
   });
   link.setAttribute("aria-live", "polite");
 }
+
+// What takes longer than a blink says that it is under way: a page that comes, a form that was
+// sent, and what scripts ask for ("twinscope:wait" and "twinscope:done" on the document).
+const waiting = document.createElement("p");
+waiting.className = "waiting";
+waiting.setAttribute("role", "status");
+document.body.append(waiting);
+let underWay = 0;
+let soon;
+function wait() {
+  underWay += 1;
+  if (underWay === 1) soon = setTimeout(() => { waiting.textContent = "One moment …"; }, 300);
+}
+function done() {
+  underWay = Math.max(underWay - 1, 0);
+  if (underWay > 0) return;
+  clearTimeout(soon);
+  waiting.textContent = "";
+}
+document.addEventListener("twinscope:wait", wait);
+document.addEventListener("twinscope:done", done);
+addEventListener("pageshow", (event) => { if (event.persisted) { underWay = 0; done(); } });
+addEventListener("submit", (event) => { if (!event.defaultPrevented) wait(); });
+addEventListener("click", (event) => {
+  const link = event.target instanceof Element ? event.target.closest("a[href]") : null;
+  const elsewhere = event.defaultPrevented || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+  if (!link || elsewhere || link.target || link.origin !== location.origin || link.hasAttribute("download")) return;
+  const isFile = /\.(csv|jsonl|parquet|png)$|\/download\.html$/.test(link.pathname);
+  const isHere = link.hash && link.href.split("#")[0] === location.href.split("#")[0];
+  if (isFile || isHere) return;
+  wait();
+  setTimeout(done, 20_000); // where the answer was a file after all
+});

@@ -27,6 +27,15 @@ function headers() {
 
 // Sends JSON; {status, body, error}: status 0 when nobody answers, error the words of the fault.
 export async function send(address, fields) {
+  document.dispatchEvent(new Event("twinscope:wait"));
+  try {
+    return await sent(address, fields);
+  } finally {
+    document.dispatchEvent(new Event("twinscope:done"));
+  }
+}
+
+async function sent(address, fields) {
   for (const again of [false, true]) {
     let answer;
     try {
