@@ -266,7 +266,14 @@ def published_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
 
 
 def corpus_problems(provenance: dict[str, Any]) -> tuple[str, ...]:
-    """What was wrong in the corpus, a sentence each, from the provenance that the worker wrote."""
+    """What was wrong in the corpus, a sentence each, from the provenance that the worker wrote.
+
+    No NUL is among them, which HTML cannot hold: runs may come from elsewhere.
+    """
+    return tuple(one.replace("\0", "\N{REPLACEMENT CHARACTER}") for one in _problems(provenance))
+
+
+def _problems(provenance: dict[str, Any]) -> tuple[str, ...]:
     problems = provenance.get("problems") or provenance.get("corpus_problems") or ()
     if isinstance(problems, str):
         return (problems,)
