@@ -177,7 +177,7 @@ def _figures(
     return {
         "neurons_per_second_a_core": neurons / seconds["seconds"],
         "neurons_per_cpu_second": neurons / seconds["cpu_seconds"],
-        "tokens_per_second": tokens * len(parts) / seconds["seconds"],
+        "tokens_per_second_a_core": tokens * len(parts) / seconds["seconds"],
         "peak_mib": max(p["peak_mib"] for p in parts),
         "bytes_a_neuron": size,
         "parts": parts,
@@ -209,7 +209,7 @@ def ours(directory: Path, tokens: int, workers: int) -> dict[str, Any]:
     return {
         "neurons_per_second_a_core": versions / seconds / workers,
         "neurons_per_cpu_second": versions / cpu,
-        "tokens_per_second": 2 * run.n_tokens / seconds,
+        "tokens_per_second_a_core": 2 * run.n_tokens / seconds / workers,
         "peak_mib": (peak + workers * children) / 1024,
         "bytes_a_neuron": ((directory / "peers.sqlite3").stat().st_size - empty) / versions,
         "seconds": seconds,
@@ -233,7 +233,7 @@ def _windows(given: argparse.Namespace) -> list[str]:
 def report(found: dict[str, Any]) -> None:
     """Print the table and the ratios."""
     print(
-        f"\n{'':<14}{'neurons/s/core':>15}{'/processor s':>14}{'tokens/s':>10}{'MiB':>8}"
+        f"\n{'':<14}{'neurons/s/core':>15}{'/processor s':>14}{'tokens/s/core':>14}{'MiB':>8}"
         f"{'KiB a neuron':>14}"
     )
     for name, one in found["peers"].items():
@@ -242,7 +242,7 @@ def report(found: dict[str, Any]) -> None:
             continue
         print(
             f"{name:<14}{one['neurons_per_second_a_core']:>15.1f}"
-            f"{one['neurons_per_cpu_second']:>14.1f}{one['tokens_per_second']:>10,.0f}"
+            f"{one['neurons_per_cpu_second']:>14.1f}{one['tokens_per_second_a_core']:>10,.0f}"
             f"{one['peak_mib']:>8,.0f}{one['bytes_a_neuron'] / 1024:>14.1f}"
         )
     for name, ratio in found["ratios"].items():
