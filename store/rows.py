@@ -13,13 +13,13 @@ import numpy as np
 
 from store import packing, tables
 from store.bulk import Row
+from store.example_columns import ExampleColumns
 from store.example_packing import pack_places, pack_values
 from store.histogram_edges import N_BINS
 from store.records import (
     SITES,
     CorrespondenceRecord,
     DocumentRecord,
-    ExampleRecord,
     LayerRecord,
     LogitEffectsRecord,
     LossRecord,
@@ -162,10 +162,10 @@ def of_logit_effects(run_key: int, record: NeuronRecord, n_vocabulary: int) -> l
     ]
 
 
-def of_examples(run_key: int, records: list[ExampleRecord]) -> Row:
+def of_examples(run_key: int, examples: ExampleColumns) -> Row:
     """The row of `example`: all of one version. ValueError for one that cannot be."""
-    version = _version(run_key, records[0])
-    return (*version, pack_places(records), pack_values(records))
+    version = _version(run_key, examples)
+    return (*version, pack_places(examples), pack_values(examples))
 
 
 def to_neuron(
@@ -215,11 +215,11 @@ def to_neuron(
     )
 
 
-def _version(run_key: int, record: NeuronRecord | ExampleRecord) -> Row:
+def _version(run_key: int, record: NeuronRecord | ExampleColumns) -> Row:
     return run_key, record.side, int(record.layer), int(record.neuron)
 
 
-def _name(record: NeuronRecord | ExampleRecord) -> str:
+def _name(record: NeuronRecord) -> str:
     return f"{record.side} L{record.layer}N{record.neuron}"
 
 

@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from store import packing
+from store.example_columns import of_records
 from store.example_packing import pack_places, pack_values, unpack, unpack_places
 from store.records import BANDS, ExampleRecord, OtherValues
 from store.token_records import spread_of
@@ -247,8 +248,8 @@ def _partners_apart(rows: list[Row]) -> list[Row]:
 def _examples_together(rows: list[Row]) -> list[Row]:
     made = []
     for place, some in _by_version(rows):
-        records = [_old_example(row) for row in some]
-        made.append(place | {"places": pack_places(records), "snippets": pack_values(records)})
+        columns = of_records([_old_example(row) for row in some])
+        made.append(place | {"places": pack_places(columns), "snippets": pack_values(columns)})
     return made
 
 
