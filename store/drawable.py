@@ -32,7 +32,8 @@ def versions(engine: Engine, run_id: str, side: Side, layer: int) -> list[Drawab
         run = runs.published(connection, run_id)
         for number, packed in connection.execute(
             select(example.neuron, example.places).where(
-                example.run_key == run.key, example.side == side, example.layer == layer
+                *(example.run_key == run.key, example.side == side, example.layer == layer),
+                example.places.is_not(None),
             )
         ):
             found = np.bincount(unpack_places(packed)["band"]).tolist()

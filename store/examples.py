@@ -14,7 +14,7 @@ from store.example_packing import unpack, unpack_places
 from store.prepared import Prepared
 from store.records import ShownExample, Side, WindowRecord
 from store.token_scales import ScaleCodes, Snippets
-from store.version_query import any_of, at, of_version
+from store.version_query import any_of, at, here
 from store.version_query import places as places_of
 
 #: Windows that are asked for with one statement; fewer are filled up to one of the sizes.
@@ -39,7 +39,7 @@ def of_neuron(
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         found = _examples.one(connection, at(run, side, layer, neuron))
-        if found is None:
+        if found is None or found["places"] is None:
             return []
         where = unpack_places(found["places"])
         documents, numbers = where["document"].tolist(), where["window"].tolist()
@@ -114,7 +114,13 @@ def _windows(number: int) -> Select[Any]:
     )
 
 
-_examples = Prepared(lambda: of_version(tables.example))
+@Prepared
+def _examples() -> Select[Any]:
+    """A version's examples without what stands beside them."""
+    example = tables.example
+    return select(example.c.places, example.c.snippets).where(*here(example))
+
+
 _windows_at = {size: Prepared(partial(_windows, size)) for size in _SIZES}
 
 
@@ -128,6 +134,7 @@ def places(engine: Engine, run_id: str, side: Side, layer: int) -> list[tuple[An
         rows = connection.execute(
             select(example.neuron, example.places)
             .where(example.run_key == run.key, example.side == side, example.layer == layer)
+            .where(example.places.is_not(None))
             .order_by(example.neuron)
         )
         for neuron, packed in rows:

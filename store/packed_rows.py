@@ -38,13 +38,15 @@ class PackedRows:
     its first column, the run.
 
     records: how many they are of, as progress counts them. windows: [n, 2], (document, window)
-    each: those that these are, or those that examples stand on.
+    each: those that these are, or those that examples stand on. Rows of `example` end with the
+    version's examples; what stands after them comes with its statistics, as `beside` by version.
     """
 
     kind: Kind
     records: int
     rows: dict[str, list[Row]]
     windows: npt.NDArray[np.int64] = field(default_factory=lambda: _NO_WINDOWS)
+    beside: dict[Row, Row] = field(default_factory=dict)
 
 
 def pack_windows(
@@ -58,24 +60,21 @@ def pack_windows(
 
 
 def pack_neurons(records: Sequence[NeuronRecord], n_vocabulary: int) -> PackedRows:
-    """Versions with their hook points (each as often as a version has it), histograms, partners
-    and logit effects."""
+    """Versions with their hook points (each once) and histograms; partners and logit effects
+    beside."""
     made: dict[Table, list[Row]] = {
-        table: []
-        for table in (
-            *(tables.hook_point, tables.neuron, tables.histogram),
-            *(tables.partner, tables.logit_effect),
-        )
+        table: [] for table in (tables.hook_point, tables.neuron, tables.histogram)
     }
+    beside: dict[Row, Row] = {}
     with refused("neurons"):
         for record in records:
             made[tables.hook_point] += rows.of_hook_points(0, record)
             made[tables.neuron].append(rows.of_neuron(0, record))
             made[tables.histogram].append(rows.of_histogram(0, record))
-            made[tables.partner].append(rows.of_partners(0, record))
-            made[tables.logit_effect] += rows.of_logit_effects(0, record, n_vocabulary)
+            version = made[tables.histogram][-1][1:4]
+            beside[version] = rows.of_beside(record, n_vocabulary)
     made[tables.hook_point] = list(dict.fromkeys(made[tables.hook_point]))
-    return PackedRows("neurons", len(records), _by_name(made))
+    return PackedRows("neurons", len(records), _by_name(made), beside=beside)
 
 
 def pack_examples(versions: Sequence[ExampleColumns]) -> PackedRows:

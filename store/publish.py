@@ -39,7 +39,7 @@ __all__ = ["Loader", "Progress", "loading", "sweep"]
 _Record = TypeVar("_Record")
 
 CHUNK_OF_EXAMPLES = 40  # versions, each with about fifty
-CHUNK_OF_NEURONS = 250  # versions, each with about a dozen rows in five tables
+CHUNK_OF_NEURONS = 250  # versions
 
 
 class Loader:
@@ -63,6 +63,8 @@ class Loader:
         self._hook_points: dict[Row, str] = {}
         self._windows: set[tuple[int, ...]] = set()
         self._has_neurons = False
+        #: What stands beside the examples of a version, until these come.
+        self._beside: dict[Row, Row] = {}
 
     def vocabulary(self, tokens: list[bytes]) -> None:
         """The bytes of each token id (index = id). Needed before windows, neurons, examples."""
@@ -131,9 +133,10 @@ class Loader:
         """Rows that `store.packed_rows` made of records, in one transaction: the same as their
         records. Returns how many these are."""
         self._tokens_known()
+        its_rows = part.rows
         if part.kind == "examples":
             self._require_windows(part)
-        its_rows = part.rows
+            its_rows = {tables.example.name: self._with_beside(part)}
         if part.kind == "neurons":
             unseen = self._new_hook_points(part)
             its_rows = {**its_rows, tables.hook_point.name: unseen}
@@ -142,6 +145,7 @@ class Loader:
             for name, some in its_rows.items()
         }
         self._chunks.write(part.kind, gathered, part.records)
+        self._beside.update(part.beside)
         if part.kind == "windows":
             self._windows.update(map(tuple, part.windows.tolist()))
         if part.kind == "neurons" and not self._has_neurons:
@@ -153,6 +157,28 @@ class Loader:
 
     def _all_packed(self, parts: Iterable[PackedRows]) -> int:
         return sum(map(self.packed, parts))
+
+    def _with_beside(self, part: PackedRows) -> list[Row]:
+        """Rows of examples with what came with the statistics of their versions."""
+        made = []
+        for row in part.rows[tables.example.name]:
+            beside = self._beside.pop(row[:3], None)
+            if beside is None:
+                side, layer, neuron = row[:3]
+                raise StoreError(
+                    f"The database refused some examples: {side} L{layer}N{neuron} is not loaded, "
+                    "or has its examples already"
+                )
+            made.append((*row, *beside))
+        return made
+
+    def _write_without_examples(self) -> None:
+        """Rows of versions that have none, or whose examples did not come."""
+        left = sorted(self._beside.items())
+        for part in _batches(left, CHUNK):
+            its_rows = [(self._key, *place, None, None, *beside) for place, beside in part]
+            self._chunks.write("versions without examples", {tables.example: its_rows}, len(part))
+        self._beside.clear()
 
     def _new_hook_points(self, part: PackedRows) -> list[Row]:
         """Rows of the hook points that were not written before."""
@@ -219,6 +245,7 @@ class Loader:
     def publish(self, stage: str = "statistics") -> RunRecord:
         """Flip the run to published in one small transaction; the run as stored."""
         moment = now()
+        self._write_without_examples()
         with self._claimed() as connection:
             neurons = select(tables.neuron.c.neuron).where(tables.neuron.c.run_key == self._key)
             if self._n_vocabulary is None or connection.scalar(neurons.limit(1)) is None:

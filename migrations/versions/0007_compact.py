@@ -16,7 +16,7 @@ Revises: 0006
 """
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -48,6 +48,7 @@ def upgrade() -> None:
     _remake("partner", [_blob("partners")], _partners_together, rowid=False)
     op.drop_index(op.f("ix_example_run_key_document_window"), table_name="example")
     _remake("example", [_blob("places"), _blob("snippets")], _examples_together, rowid=False)
+    _join_examples()
     op.add_column("window", sa.Column("scales", sa.LargeBinary(), nullable=True))
     _rewrite_windows(_old_tokens, packing.pack_window)
     op.create_table(
@@ -74,6 +75,7 @@ def downgrade() -> None:
     _rewrite_mass(packing.unpack_mass, _as_old_mass)
     _rewrite_firing(_spreads(), packing.unpack_firing, lambda read, spread: _as_old_firing(*read))
     op.drop_table("token_spread")
+    _part_examples()
     _remake(
         "example",
         [
@@ -150,12 +152,7 @@ def _remake(
     By way of a table without constraints: while both stand, their names would be the same.
     """
     connection = op.get_bind()
-    version = [
-        sa.Column("run_key", sa.Integer(), nullable=False),
-        sa.Column("side", sa.String(length=5), nullable=False),
-        sa.Column("layer", sa.SmallInteger(), nullable=False),
-        sa.Column("neuron", sa.Integer(), nullable=False),
-    ]
+    version = _version_columns()
     old = sa.Table(name, sa.MetaData(), autoload_with=connection, resolve_fks=False)
     plain = (sa.Column(column.name, column.type) for column in (*version, *columns))
     staged = op.create_table(f"{name}_0007", *plain)
@@ -175,19 +172,128 @@ def _remake(
         *version,
         *columns,
         *constraints,
-        sa.ForeignKeyConstraint(
-            VERSION,
-            [f"neuron.{part}" for part in VERSION],
-            name=op.f(f"fk_{name}_run_key_side_layer_neuron"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint(*VERSION, *key, name=op.f(f"pk_{name}")),
+        *_version_constraints(name, (*VERSION, *key)),
         sqlite_with_rowid=rowid,
     )
     names = [column.name for column in staged.columns]
     in_order = sa.select(staged).order_by(*(staged.c[part] for part in (*VERSION, *key)))
     connection.execute(new.insert().from_select(names, in_order))
     op.drop_table(staged.name)
+
+
+BESIDE = ("partners", "promoted", "suppressed")
+
+
+def _join_examples() -> None:
+    """One row of `example` for a version's row there, in `partner` and in `logit_effect`."""
+    neuron = _named("neuron", VERSION)
+    parts = {
+        "example": _named("example", (*VERSION, "places", "snippets")),
+        "partner": _named("partner", (*VERSION, "partners")),
+        "logit_effect": _named("logit_effect", (*VERSION, "promoted", "suppressed")),
+    }
+    joined: Any = neuron
+    for part in parts.values():
+        joined = joined.outerjoin(
+            part, sa.and_(*(part.c[name] == neuron.c[name] for name in VERSION))
+        )
+    nothing = sa.literal(packing.pack_partners([]), sa.LargeBinary())
+    found = sa.select(
+        *neuron.c,
+        parts["example"].c.places,
+        parts["example"].c.snippets,
+        sa.func.coalesce(parts["partner"].c.partners, nothing).label("partners"),
+        parts["logit_effect"].c.promoted,
+        parts["logit_effect"].c.suppressed,
+    ).select_from(joined)
+    blobs = [sa.Column(name, sa.LargeBinary(), nullable=name != "partners") for name in BESIDE]
+    _replace(
+        "example",
+        [
+            sa.Column("places", sa.LargeBinary(), nullable=True),
+            sa.Column("snippets", sa.LargeBinary(), nullable=True),
+            *blobs,
+        ],
+        found,
+        *(
+            sa.CheckConstraint(f"({one} IS NULL) = ({other} IS NULL)", name=op.f(name))
+            for name, one, other in (
+                ("ck_example_whole", "places", "snippets"),
+                ("ck_example_effects_whole", "promoted", "suppressed"),
+            )
+        ),
+        dropped=parts,
+    )
+
+
+def _part_examples() -> None:
+    """The other way round, with the packed arrays as they are."""
+    example = _named("example", (*VERSION, "places", "snippets", *BESIDE))
+    for name, columns, some in (
+        ("partner", ("partners",), None),
+        ("logit_effect", ("promoted", "suppressed"), example.c.promoted.is_not(None)),
+        ("example", ("places", "snippets"), example.c.places.is_not(None)),
+    ):
+        found = sa.select(*(example.c[part] for part in (*VERSION, *columns)))
+        found = found if some is None else found.where(some)
+        dropped = ("example",) if name == "example" else ()
+        _replace(name, [_blob(column) for column in columns], found, dropped=dropped)
+
+
+def _named(name: str, columns: Iterable[str]) -> sa.TableClause:
+    return sa.table(name, *map(sa.column, columns))
+
+
+def _replace(
+    name: str,
+    columns: list[sa.Column[Any]],
+    found: sa.Select[Any],
+    *constraints: Any,
+    dropped: Iterable[str] = (),
+) -> None:
+    """Make a table of a row a version from what is found in those that are dropped then.
+
+    By way of a table without constraints: while both stand, their names would be the same.
+    """
+    connection = op.get_bind()
+    plain = (sa.Column(one.name, one.type) for one in (*_version_columns(), *columns))
+    staged = op.create_table(f"{name}_0007", *plain)
+    names = [column.name for column in staged.columns]
+    connection.execute(staged.insert().from_select(names, found))
+    for one in dropped:
+        op.drop_table(one)
+    new = op.create_table(
+        name,
+        *_version_columns(),
+        *columns,
+        *constraints,
+        *_version_constraints(name, VERSION),
+        sqlite_with_rowid=False,
+    )
+    in_order = sa.select(staged).order_by(*(staged.c[part] for part in VERSION))
+    connection.execute(new.insert().from_select(names, in_order))
+    op.drop_table(staged.name)
+
+
+def _version_columns() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("run_key", sa.Integer(), nullable=False),
+        sa.Column("side", sa.String(length=5), nullable=False),
+        sa.Column("layer", sa.SmallInteger(), nullable=False),
+        sa.Column("neuron", sa.Integer(), nullable=False),
+    ]
+
+
+def _version_constraints(name: str, key: Iterable[str]) -> list[Any]:
+    return [
+        sa.ForeignKeyConstraint(
+            VERSION,
+            [f"neuron.{part}" for part in VERSION],
+            name=op.f(f"fk_{name}_run_key_side_layer_neuron"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(*key, name=op.f(f"pk_{name}")),
+    ]
 
 
 def _by_version(rows: list[Row]) -> Iterator[tuple[Row, list[Row]]]:

@@ -139,7 +139,9 @@ class Altering:
             one.scales = {"left": of_tokens}
         changed = sorted(change(found), key=lambda one: (BANDS.index(one.band), one.rank))
         self.connection.execute(delete(table).where(*self.of(table)))
-        insert_rows(self.connection, table, [rows.of_examples(self.key, of_records(changed))])
+        packed_row = rows.of_examples(self.key, of_records(changed))
+        beside = row.partners, row.promoted, row.suppressed
+        insert_rows(self.connection, table, [(*packed_row, *beside)])
 
     def scales(self, document: int, number: int) -> bytes | None:
         """The scales of a window's tokens, packed."""
@@ -248,7 +250,7 @@ def a_logit_effect(at: Altering) -> str:
         first, second, *rest = packing.unpack_effects(packed, 300)
         return packing.pack_effects([second, first, *rest], 300)
 
-    at.column(tables.logit_effect, "promoted", change)
+    at.column(tables.example, "promoted", change)
     return "logit effects"
 
 
