@@ -43,7 +43,7 @@ def of_neuron(
             return []
         where = unpack_places(found["places"])
         documents, numbers = where["document"].tolist(), where["window"].tolist()
-        windows = _windows_of(connection, run, sorted(set(zip(documents, numbers, strict=True))))
+        windows = windows_of(connection, run, sorted(set(zip(documents, numbers, strict=True))))
     shown = [windows[place] for place in zip(documents, numbers, strict=True)]
     starts, lengths = where.start.tolist(), where["length"].tolist()
 
@@ -68,7 +68,7 @@ def of_neuron(
     return made
 
 
-class _Window(NamedTuple):
+class StoredWindow(NamedTuple):
     """A window with the name of its document; tokens and scales as they are packed."""
 
     tokens: bytes
@@ -77,9 +77,9 @@ class _Window(NamedTuple):
     source: str
 
 
-def _windows_of(
+def windows_of(
     connection: Connection, run: runs.PublishedRun, places: list[tuple[int, int]]
-) -> dict[tuple[int, int], _Window]:
+) -> dict[tuple[int, int], StoredWindow]:
     """Windows by (document, window), with statements of a few sizes only: each is made once."""
     found = {}
     for start in range(0, len(places), _SIZES[-1]):
@@ -88,7 +88,7 @@ def _windows_of(
         values = {"run": run.key, **places_of(part, number)}
         for row in _windows_at[number].tuples(connection, values):
             document, window, packed, scales, name, source = row
-            found[document, window] = _Window(packed, scales, name, source)
+            found[document, window] = StoredWindow(packed, scales, name, source)
     return found
 
 

@@ -1,6 +1,6 @@
 """Packed arrays, all little-endian; those of examples are in `store.example_packing`.
 
-counts      zlib of byte planes of "<i8"
+counts      `store.bit_lengths`
 histograms  a byte that says which sites (bit i: SITES[i]); then, of one site after the other, how
             far each count is from the one before (`store.bit_lengths`)
 window      its length "<u2", then token ids in as many bits as the vocabulary needs, lowest first
@@ -22,7 +22,6 @@ partners    frames of kind, rank, layer and neuron, then correlations "<f4"
 
 from __future__ import annotations
 
-import zlib
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -53,15 +52,13 @@ def token_dtype(n_tokens: int) -> np.dtype[np.unsignedinteger]:
 
 
 def pack_counts(counts: CountArray) -> bytes:
-    """Counts [bins] → zlib of their eight byte planes, lowest first."""
-    planes = np.ascontiguousarray(counts, dtype=COUNT_DTYPE).view(np.uint8)
-    return zlib.compress(planes.reshape(-1, COUNT_DTYPE.itemsize).T.tobytes())
+    """Counts [bins], most of them 0 or small."""
+    return bit_lengths.pack(counts)
 
 
 def unpack_counts(packed: bytes) -> CountArray:
     """The counts of `pack_counts`, [bins] int64."""
-    planes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(COUNT_DTYPE.itemsize, -1)
-    return np.ascontiguousarray(planes.T).view(COUNT_DTYPE).ravel().astype(np.int64, copy=False)
+    return bit_lengths.unpack(packed)
 
 
 def pack_histograms(counts: Mapping[Site, CountArray]) -> bytes:

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from store import sevens
 from store.records import SIDES, FloatArray, Side
 
 ScaleCodes = npt.NDArray[np.int64]
@@ -103,12 +104,12 @@ def pack_scales(scales: Scales) -> bytes | None:
 def _section(codes: ScaleCodes, there: npt.NDArray[np.bool_]) -> bytes:
     edges = np.flatnonzero(np.diff(there[1:], prepend=False, append=False)) + 1
     spans = edges.reshape(-1, 2).tolist()
-    made = [_sevens(2 * len(spans) + int(there[0]))]
+    made = [sevens.write(2 * len(spans) + int(there[0]))]
     if there[0]:
         made.append(codes[:, 0].astype("<i2").tobytes())
     before = 1
     for start, end in spans:
-        made += [_sevens(start - before), _sevens(end - start)]
+        made += [sevens.write(start - before), sevens.write(end - start)]
         before = end
     further = codes[:, np.flatnonzero(there[1:]) + 1]
     if further.shape[1]:
@@ -212,7 +213,7 @@ class _Found:
 
     @classmethod
     def _in(cls, section: bytes, start: int, length: int) -> _Found:
-        counted, at = _read_sevens(section, 0)
+        counted, at = sevens.read(section, 0)
         n_spans, bos = counted >> 1, None
         if counted & 1:
             bos, at = np.frombuffer(section, "<i2", 3, at), at + 6
@@ -224,8 +225,8 @@ class _Found:
             first_wanted, end_wanted, bos = start, start + length, None
         before, records, first = 1, 0, None
         for _ in range(n_spans):
-            gap, at = _read_sevens(section, at)
-            size, at = _read_sevens(section, at)
+            gap, at = sevens.read(section, at)
+            size, at = sevens.read(section, at)
             begin = before + gap
             if begin <= first_wanted and end_wanted <= begin + size:
                 first = records + first_wanted - begin
@@ -252,20 +253,3 @@ def _sections(packed: bytes) -> Iterator[tuple[int, bytes]]:
         end = at + 4 + (packed[at + 2] | packed[at + 3] << 8)
         yield number, packed[at + 4 : end]
         at = end
-
-
-def _sevens(number: int) -> bytes:
-    made = bytearray()
-    while number > 127:
-        made.append(128 | number & 127)
-        number >>= 7
-    made.append(number)
-    return bytes(made)
-
-
-def _read_sevens(packed: bytes, at: int) -> tuple[int, int]:
-    number, shift = 0, 0
-    while packed[at] > 127:
-        number |= (packed[at] & 127) << shift
-        at, shift = at + 1, shift + 7
-    return number | packed[at] << shift, at + 1

@@ -1,4 +1,4 @@
-"""A version's examples, histograms and partners in one row each; values as codes, packed.
+"""A row a version for its examples, histograms and mined counterexamples; values as codes, packed.
 
 Examples' values and the numbers of the inverted index are rounded to the precision that
 `store.value_codes` and `store.log_codes` state; a downgrade gives the tables back with the rounded
@@ -24,7 +24,8 @@ import numpy as np
 import sqlalchemy as sa
 from alembic import op
 
-from store import packing
+from store import mined_packing, packing
+from store.evidence_records import CounterexampleRecord
 from store.example_columns import of_records
 from store.example_packing import pack_places, pack_values, unpack, unpack_places
 from store.records import BANDS, ExampleRecord, OtherValues
@@ -68,11 +69,15 @@ def upgrade() -> None:
         lambda packed, spread: _old_firing(packed),
         lambda read, spread: packing.pack_firing(*read, spread=spread),
     )
-    _rewrite_mass(_old_mass, packing.pack_mass)
+    _rewrite_arrays("hidden_curve", "mass", _old_mass, packing.pack_mass)
+    _rewrite_arrays("joint_density", "counts", _old_counts, packing.pack_counts)
+    _counterexamples_together()
 
 
 def downgrade() -> None:
-    _rewrite_mass(packing.unpack_mass, _as_old_mass)
+    _counterexamples_apart()
+    _rewrite_arrays("joint_density", "counts", packing.unpack_counts, _as_old_counts)
+    _rewrite_arrays("hidden_curve", "mass", packing.unpack_mass, _as_old_mass)
     _rewrite_firing(_spreads(), packing.unpack_firing, lambda read, spread: _as_old_firing(*read))
     op.drop_table("token_spread")
     _part_examples()
@@ -558,24 +563,26 @@ def _as_old_firing(neurons: Any, *values: Any) -> bytes:
     return bytes([width]) + b"".join(column.tobytes() for column in columns)
 
 
-def _rewrite_mass(read: Callable[[bytes], Any], write: Callable[[Any], bytes]) -> None:
-    """Write the mass of each row of `hidden_curve` anew, a layer at a time."""
+def _rewrite_arrays(
+    table: str, column: str, read: Callable[[bytes], Any], write: Callable[[Any], bytes]
+) -> None:
+    """Write a packed array of each version anew, a layer at a time."""
     connection = op.get_bind()
-    curve = sa.table("hidden_curve", *map(sa.column, (*VERSION, "mass")))
+    named = _named(table, (*VERSION, column))
     change = (
-        curve.update()
-        .where(*(curve.c[part] == sa.bindparam(f"its_{part}") for part in VERSION))
-        .values(mass=sa.bindparam("written", type_=sa.LargeBinary()))
+        named.update()
+        .where(*(named.c[part] == sa.bindparam(f"its_{part}") for part in VERSION))
+        .values({column: sa.bindparam("written", type_=sa.LargeBinary())})
     )
-    layers = sa.select(*(curve.c[part] for part in VERSION[:3])).distinct()
+    layers = sa.select(*(named.c[part] for part in VERSION[:3])).distinct()
     for place in connection.execute(layers).all():
-        here = (curve.c[part] == value for part, value in zip(VERSION[:3], place, strict=True))
+        here = (named.c[part] == value for part, value in zip(VERSION[:3], place, strict=True))
         changes = [
             {
                 **{f"its_{part}": value for part, value in zip(VERSION, row[:4], strict=True)},
-                "written": write(read(row.mass)),
+                "written": write(read(row[4])),
             }
-            for row in connection.execute(curve.select().where(*here)).all()
+            for row in connection.execute(named.select().where(*here)).all()
         ]
         connection.execute(change, changes)
 
@@ -591,3 +598,129 @@ def _as_old_mass(mass: Any) -> bytes:
     shares = (mass.astype(np.float64) / largest if largest > 0 else mass).astype("<f2")
     planes = shares.view(np.uint8).reshape(-1, 2).T.tobytes()
     return np.array([largest], "<f8").tobytes() + zlib.compress(planes)
+
+
+#: Columns of `counterexample` that stand in both, and those of a mined one.
+_CHANGED = ("tokens", "changed", "original", "original_activation")
+_FOUND = (
+    *("rank", "document", "window", "position", "start", "activation", "own_values"),
+    *("distance", "rule"),
+)
+
+
+def _counterexamples_together() -> None:
+    """Mined counterexamples as a row a version; those by substitution stay in their table."""
+    connection = op.get_bind()
+    mined = op.create_table(
+        "mined_counterexample",
+        *_version_columns(),
+        _blob("mined"),
+        *_version_constraints("mined_counterexample", VERSION),
+        sqlite_with_rowid=False,
+    )
+    old = _named("counterexample", (*VERSION, "kind", *_FOUND))
+    is_mined = old.c.kind != "substitution"
+    layers = sa.select(*(old.c[part] for part in VERSION[:3])).where(is_mined).distinct()
+    for place in connection.execute(layers.order_by(*list(old.c)[:3])).all():
+        here = (old.c[part] == value for part, value in zip(VERSION[:3], place, strict=True))
+        rows = connection.execute(
+            old.select().where(*here, is_mined).order_by(old.c.neuron)
+        ).mappings()
+        made = [
+            version | {"mined": mined_packing.pack([_old_mined(row) for row in some])}
+            for version, some in _by_version([dict(row) for row in rows])
+        ]
+        connection.execute(mined.insert(), made)
+    _remake_counterexamples(
+        _named("counterexample", (*VERSION, *_FOUND, *_CHANGED))
+        .select()
+        .where(sa.column("kind") == "substitution"),
+        with_kind=False,
+    )
+
+
+def _counterexamples_apart() -> None:
+    """The other way round."""
+    connection = op.get_bind()
+    names = (*VERSION, *_FOUND, *_CHANGED)
+    old = _named("counterexample", names)
+    kind = sa.literal("substitution").label("kind")
+    _remake_counterexamples(sa.select(*list(old.c)[:4], kind, *list(old.c)[4:]), with_kind=True)
+    new = _named("counterexample", (*names, "kind"))
+    mined = _named("mined_counterexample", (*VERSION, "mined"))
+    layers = sa.select(*(mined.c[part] for part in VERSION[:3])).distinct()
+    for place in connection.execute(layers).all():
+        here = (mined.c[part] == value for part, value in zip(VERSION[:3], place, strict=True))
+        for row in connection.execute(mined.select().where(*here)).all():
+            version = dict(zip(VERSION, row[:4], strict=True))
+            found = mined_packing.unpack(*row[1:4], row.mined)
+            connection.execute(new.insert(), [version | _as_old_mined(one) for one in found])
+    op.drop_table("mined_counterexample")
+
+
+def _old_mined(row: Row) -> CounterexampleRecord:
+    found = {name: row[name] for name in _FOUND if name != "own_values"}
+    version = {part: row[part] for part in VERSION[1:]}
+    values = packing.unpack_values(row["own_values"])
+    return CounterexampleRecord(**version, **found, kind=row["kind"], values=values)
+
+
+def _as_old_mined(one: CounterexampleRecord) -> Row:
+    found = {name: getattr(one, name) for name in _FOUND if name != "own_values"}
+    return found | {"kind": one.kind, "own_values": packing.pack_values(one.values)}
+
+
+def _remake_counterexamples(found: sa.Select[Any], *, with_kind: bool) -> None:
+    """Make `counterexample` anew, with its column `kind` or without, from what is found in it."""
+    connection, name = op.get_bind(), "counterexample"
+    of_substitution = with_kind  # whether columns of substitutions alone may be NULL
+    kind = [sa.Column("kind", sa.String(length=12), nullable=False)] if with_kind else []
+    columns = [
+        *_version_columns(),
+        *kind,
+        sa.Column("rank", sa.SmallInteger(), nullable=False),
+        sa.Column("document", sa.Integer(), nullable=False),
+        sa.Column("window", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("start", sa.Integer(), nullable=False),
+        sa.Column("activation", sa.Double(), nullable=False),
+        _blob("own_values"),
+        sa.Column("distance", sa.Double(), nullable=True),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("tokens", sa.LargeBinary(), nullable=of_substitution),
+        sa.Column("changed", sa.Integer(), nullable=of_substitution),
+        sa.Column("original", sa.Integer(), nullable=of_substitution),
+        sa.Column("original_activation", sa.Double(), nullable=True),
+    ]
+    checks = [
+        sa.CheckConstraint(
+            "(kind = 'substitution') = (tokens IS NOT NULL AND changed IS NOT NULL "
+            "AND original IS NOT NULL)",
+            name=op.f("ck_counterexample_substitution_whole"),
+        ),
+        sa.CheckConstraint(
+            "kind IN ('unlike', 'silent', 'substitution')", name=op.f("ck_counterexample_kind")
+        ),
+    ]
+    staged = op.create_table(f"{name}_0007", *(sa.Column(c.name, c.type) for c in columns))
+    names = [column.name for column in columns]
+    connection.execute(staged.insert().from_select(names, found))
+    op.drop_index(op.f("ix_counterexample_run_key_document_window"), table_name=name)
+    op.drop_table(name)
+    new = op.create_table(
+        name,
+        *columns,
+        *(checks if with_kind else ()),
+        sa.CheckConstraint("start BETWEEN 0 AND position", name=op.f("ck_counterexample_start")),
+        sa.ForeignKeyConstraint(
+            ["run_key", "document", "window"],
+            ["window.run_key", "window.document", "window.window"],
+            name=op.f("fk_counterexample_run_key_document_window"),
+        ),
+        *_version_constraints(name, (*VERSION, *(one.name for one in kind), "rank")),
+    )
+    connection.execute(new.insert().from_select(names, staged.select()))
+    op.drop_table(staged.name)
+    op.create_index(
+        op.f("ix_counterexample_run_key_document_window"), name, ["run_key", "document", "window"]
+    )
