@@ -24,3 +24,14 @@ def read(packed: bytes, at: int) -> tuple[int, int]:
         number |= (packed[at] & 127) << shift
         at, shift = at + 1, shift + 7
     return number | packed[at] << shift, at + 1
+
+
+def write_signed(number: int) -> bytes:
+    """A number of either sign; the sign is the lowest bit."""
+    return write(number << 1 if number >= 0 else -number << 1 | 1)
+
+
+def read_signed(packed: bytes, at: int) -> tuple[int, int]:
+    """The number of `write_signed`, and where what follows begins."""
+    number, at = read(packed, at)
+    return -(number >> 1) if number & 1 else number >> 1, at

@@ -11,10 +11,11 @@ examples of a layer show.
     codes = Snippets(spans).codes("left", 0)    [3, all tokens of all spans], one after the other
 
 packed      for each side and layer: 2 · layer + (1 for the right side) and the section's length,
-            "<u2" each, then the section
+            as `store.sevens`, then the section
 section     a byte: twice the number of spans, and 1 more if position 0 is there; the codes of
             position 0 "<i2", which no other token is like (BOS); of each span of further positions
-            the gap before it and its length, as numbers of seven bits a byte; HEAD; then a record
+            the gap before it and its length, as `store.sevens`; the head: so too the least codes
+            and ranges 1 and 2, then a byte each the width of a record and two slopes; a record
             for each position, the lowest bit first, of as many bits as the widest needs:
             (code 0 · range 1 + code 1) · range 2 + code 2, codes less the least, and less what
             the slopes foretell of code 1
@@ -53,7 +54,6 @@ _HEAD = np.dtype(
         ("slopes", "i1", 2),
     ]
 )
-_ENTRY = np.dtype([("place", "<u2"), ("length", "<u2")])
 
 #: By side and layer: [3, length] over a window's positions, NaN where no example needs them.
 Scales = Mapping[tuple[Side, int], FloatArray]
@@ -97,7 +97,7 @@ def pack_scales(scales: Scales) -> bytes | None:
         if len(section) >= 1 << 16:
             raise ValueError(f"scales of a window of {len(there)} tokens take too many bytes")
         place = 2 * layer + SIDES.index(side)
-        made.append(np.array((place, len(section)), _ENTRY).tobytes() + section)
+        made.append(sevens.write(place) + sevens.write(len(section)) + section)
     return b"".join(made) or None
 
 
@@ -117,8 +117,25 @@ def _section(codes: ScaleCodes, there: npt.NDArray[np.bool_]) -> bytes:
         width = int(head["width"][0])
         bits = (records[:, None] >> np.arange(width)) & 1
         packed = np.packbits(bits.astype(bool).ravel(), bitorder="little").tobytes()
-        made += [head.tobytes(), packed]
+        made += [_head(head), packed]
     return b"".join(made)
+
+
+def _head(head: npt.NDArray[np.void]) -> bytes:
+    least, range1, range2, width, slopes = (head[name][0].tolist() for name in _HEAD.names or ())
+    made = [*map(sevens.write_signed, least), sevens.write(range1), sevens.write(range2)]
+    return b"".join(made) + bytes([width]) + np.array(slopes, "i1").tobytes()
+
+
+def _read_head(packed: bytes, at: int) -> tuple[tuple[Any, ...], int]:
+    """An entry of _HEAD, and where what follows begins."""
+    first, at = sevens.read_signed(packed, at)
+    second, at = sevens.read_signed(packed, at)
+    third, at = sevens.read_signed(packed, at)
+    range1, at = sevens.read(packed, at)
+    range2, at = sevens.read(packed, at)
+    slopes = (packed[at + 1] ^ 128) - 128, (packed[at + 2] ^ 128) - 128
+    return ((first, second, third), range1, range2, packed[at], slopes), at + 3
 
 
 def _records(codes: ScaleCodes) -> tuple[npt.NDArray[np.void], ScaleCodes]:
@@ -238,8 +255,8 @@ class _Found:
             first = 0
         if n_spans == 0:
             return cls(_EMPTY, b"", -1, bos)
-        head = np.frombuffer(section, _HEAD, 1, at)[0].item()
-        return cls(head, section[at + _HEAD.itemsize :], first - (start == 0), bos)
+        head, at = _read_head(section, at)
+        return cls(head, section[at:], first - (start == 0), bos)
 
 
 _MISSING = "the scales of a window's tokens are missing"
@@ -249,7 +266,7 @@ _EMPTY = ((0, 0, 0), 1, 1, 0, (0, 0))
 def _sections(packed: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at < len(packed):
-        number = packed[at] | packed[at + 1] << 8
-        end = at + 4 + (packed[at + 2] | packed[at + 3] << 8)
-        yield number, packed[at + 4 : end]
-        at = end
+        number, at = sevens.read(packed, at)
+        length, at = sevens.read(packed, at)
+        yield number, packed[at : at + length]
+        at += length
