@@ -55,7 +55,7 @@ class ExampleColumns:
     scales: tuple[FloatArray | None, ...]
 
     def __len__(self) -> int:
-        return self.fields.shape[1]
+        return len(self.activation)
 
     def __getitem__(self, name: str) -> Longs:
         found: Longs = self.fields[FIELDS.index(name)]
