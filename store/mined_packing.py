@@ -13,6 +13,7 @@ packed      FORMAT, a byte; of each counterexample: FLAGS with its kind, a byte;
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from store.types import clean_text
 FORMAT = 1
 
 #: Kinds by the lowest bit of the flags.
-KINDS = ("unlike", "silent")
+KINDS: tuple[Literal["unlike", "silent"], ...] = ("unlike", "silent")
 
 #: Flags: the activation in double precision, a distance, that in double precision, the rule of the
 #: one before.

@@ -38,7 +38,7 @@ from store.evidence_records import (
     PolysemanticityRecord,
     StageRecord,
 )
-from store.records import DocumentRecord, FloatArray, WindowRecord
+from store.records import DocumentRecord, FloatArray, Side, WindowRecord
 from store.rows_evidence import Summary
 from store.searches import publish_search
 from store.stages import EVIDENCE, StageClaim, refuse_paths
@@ -193,7 +193,7 @@ class EvidenceLoader:
     def counterexamples(self, records: Iterable[CounterexampleRecord]) -> int:
         """Mined counterexamples, on windows that the run has; all of a version together. Returns
         how many these are."""
-        by_version: defaultdict[tuple[str, int, int], list[CounterexampleRecord]]
+        by_version: defaultdict[tuple[Side, int, int], list[CounterexampleRecord]]
         by_version = defaultdict(list)
         for record in records:
             if record.kind == "substitution":
