@@ -179,8 +179,8 @@ def stage(plan: Plan, engine: Engine, directory: Path) -> Stage:
         with RunDirectory.locked(directory / "work") as run_directory:
             watch = LapWatch(engine)
             found, findings = find(plan, engine, run_directory, Silent(), watch)
-            publish(database, run_record(plan, watch, found), findings, Silent())
-            watch.lap("publication", by_workers=False)
+            publish(database, run_record(plan, watch, found), findings, engine, Silent())
+            watch.lap("publication")
             examples = len(findings.requests)
             gathered = len(set(findings.requests["window"].tolist()))
     finally:

@@ -4,8 +4,9 @@
     ids, codes = unpack(packed, 2)
 
 Made for rows of some forty entries, too short for zlib's own tables to pay. Packed: the length
-"<u2"; for each column its least number "<i4", a byte that is its width in bits, and then its
-numbers less the least, the lowest bit first, filled up to a whole byte.
+(`store.sevens`); for each column its least number a byte that
+is its width in bits, and then its numbers less the least, the lowest bit first, filled up to a
+whole byte.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-_FRAME = np.dtype([("least", "<i4"), ("width", "u1")])
+from store import sevens
 
 
 def pack(columns: Sequence[npt.ArrayLike]) -> bytes:
@@ -24,14 +25,14 @@ def pack(columns: Sequence[npt.ArrayLike]) -> bytes:
     length = len(arrays[0])
     if any(array.shape != (length,) for array in arrays) or length >= 1 << 16:
         raise ValueError("columns of one frame differ in length, or are too long")
-    made = [np.uint16(length).astype("<u2").tobytes()]
+    made = [sevens.write(length)]
     for array in arrays:
         least = int(array.min()) if length else 0
         width = (int(array.max()) - least).bit_length() if length else 0
         if not -(1 << 31) <= least < 1 << 31 or width > 31:
             raise ValueError("a number is too large to be packed")
         bits = ((array[:, None] - least) >> np.arange(width)) & 1
-        made.append(np.array((least, width), _FRAME).tobytes())
+        made.append(sevens.write_signed(least) + bytes([width]))
         made.append(np.packbits(bits.astype(bool)).tobytes())
     return b"".join(made)
 
@@ -43,11 +44,11 @@ def unpack(packed: bytes, n_columns: int) -> list[npt.NDArray[np.int64]]:
 
 def unpack_at(packed: bytes, at: int, n_columns: int) -> tuple[list[npt.NDArray[np.int64]], int]:
     """The columns of `pack` from place `at` on, and where what follows begins."""
-    length = packed[at] | packed[at + 1] << 8
-    at, columns = at + 2, []
+    length, at = sevens.read(packed, at)
+    columns = []
     for _ in range(n_columns):
-        least, width = np.frombuffer(packed, _FRAME, 1, at)[0].tolist()
-        at += _FRAME.itemsize
+        least, at = sevens.read_signed(packed, at)
+        width, at = packed[at], at + 1
         n_bytes = -(-length * width // 8)
         bits = np.unpackbits(np.frombuffer(packed, np.uint8, n_bytes, at))[: length * width]
         columns.append(

@@ -7,8 +7,8 @@ another process took over or swept stops at its next chunk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -71,16 +71,14 @@ class ChunkedLoad:
         split: Callable[[_Record], RowsByTable],
         chunk: int = CHUNK,
         unless_known: Callable[[Connection, list[_Record]], list[_Record]] | None = None,
-        weight: Callable[[_Record], int] = lambda record: 1,
     ) -> int:
         """Write records in chunks; `split` gives a record's rows by table, parents first.
 
-        `unless_known` leaves out of a chunk what is there already. Returns the records written,
-        each counted as `weight` says.
+        `unless_known` leaves out of a chunk what is there already. Returns the records written.
         """
         iterator, written = iter(records), 0
         while part := list(islice(iterator, chunk)):
-            try:
+            with refused(what):
                 # Packed before the transaction, which others wait for; not so what may be known.
                 gathered = _gathered(part, split) if unless_known is None else {}
                 with self._claim() as connection:
@@ -89,15 +87,16 @@ class ChunkedLoad:
                         gathered = _gathered(part, split)
                     for table, its_rows in gathered.items():
                         self.insert(connection, table, its_rows)
-            except (IntegrityError, DataError) as error:
-                said = str(error.orig).strip().splitlines()[0]
-                raise StoreError(f"The database refused some {what}: {said}") from error
-            except ValueError as error:
-                raise StoreError(f"Some {what} cannot be stored: {error}") from error
-            weighed = sum(map(weight, part))
-            written += weighed
-            self.count(what, weighed)
+            written += len(part)
+            self.count(what, len(part))
         return written
+
+    def write(self, what: str, gathered: RowsByTable, records: int) -> None:
+        """Write rows of so many records in a claimed transaction, parents first."""
+        with refused(what), self._claim() as connection:
+            for table, its_rows in gathered.items():
+                self.insert(connection, table, its_rows)
+        self.count(what, records)
 
     def insert(self, connection: Connection, table: Table, its_rows: Sequence[Row]) -> None:
         """Write rows in a transaction that the caller has claimed."""
@@ -109,6 +108,18 @@ class ChunkedLoad:
         """Tell how many there are by now."""
         self._written[what] = self._written.get(what, 0) + added
         self._progress(what, self._written[what])
+
+
+@contextmanager
+def refused(what: str) -> Iterator[None]:
+    """Records that cannot be stored, or that the tables refuse, come out as a `StoreError`."""
+    try:
+        yield
+    except (IntegrityError, DataError) as error:
+        said = str(error.orig).strip().splitlines()[0]
+        raise StoreError(f"The database refused some {what}: {said}") from error
+    except ValueError as error:
+        raise StoreError(f"Some {what} cannot be stored: {error}") from error
 
 
 def _gathered(records: Iterable[_Record], split: Callable[[_Record], RowsByTable]) -> RowsByTable:

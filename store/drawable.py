@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 
-from store import packing, runs, tables, tables_evidence
+from store import mined_packing, packing, runs, tables, tables_evidence
 from store.engine import reading
 from store.example_packing import unpack_places
 from store.records import BANDS, Side, WindowRecord
@@ -26,27 +26,27 @@ class DrawableVersion:
 def versions(engine: Engine, run_id: str, side: Side, layer: int) -> list[DrawableVersion]:
     """All versions of a layer, by number. Errors: `RunNotFound`."""
     neuron, example = tables.neuron.c, tables.example.c
-    mined = tables_evidence.counterexample.c
+    mined = tables_evidence.mined_counterexample.c
     counts: dict[int, dict[str, int]] = {}
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         for number, packed in connection.execute(
             select(example.neuron, example.places).where(
-                example.run_key == run.key, example.side == side, example.layer == layer
+                *(example.run_key == run.key, example.side == side, example.layer == layer),
+                example.places.is_not(None),
             )
         ):
             found = np.bincount(unpack_places(packed)["band"]).tolist()
             counts[number] = {BANDS[band]: n for band, n in enumerate(found) if n}
         if run.has_evidence:
-            for number, mines in connection.execute(
-                select(mined.neuron, func.count())
-                .where(
-                    *(mined.run_key == run.key, mined.side == side, mined.layer == layer),
-                    mined.kind == "silent",
+            for number, packed in connection.execute(
+                select(mined.neuron, mined.mined).where(
+                    mined.run_key == run.key, mined.side == side, mined.layer == layer
                 )
-                .group_by(mined.neuron)
             ):
-                counts.setdefault(number, {})["silent"] = mines
+                kinds = [one.kind for one in mined_packing.unpack(side, layer, number, packed)]
+                if silent := kinds.count("silent"):
+                    counts.setdefault(number, {})["silent"] = silent
         listed = connection.execute(
             select(neuron.neuron, neuron.density)
             .where(neuron.run_key == run.key, neuron.side == side, neuron.layer == layer)

@@ -8,9 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, Select, Table, and_, case, select
+from sqlalchemy import Connection, Engine, Select, Table, and_, case, select
 
-from store import packing, rows_candidates, rows_evidence, runs, tables, tables_evidence
+from store import (
+    mined_packing,
+    packing,
+    rows_candidates,
+    rows_evidence,
+    runs,
+    tables_evidence,
+)
 from store.candidates import candidate, candidates, carried_by
 from store.correspondence import correspondence
 from store.engine import reading
@@ -20,6 +27,7 @@ from store.evidence_records import (
     LayerEvidenceRecord,
     LossDifferenceRecord,
 )
+from store.examples import windows_of
 from store.prepared import Prepared
 from store.records import SIDES, Side
 from store.rows import Read
@@ -78,9 +86,7 @@ def of_neuron(
             ),
             check=None if checked is None else rows_evidence.to_estimate_check(checked),
             candidates=carried_by(connection, run, side, layer, neuron),
-            counterexamples=tuple(
-                _shown(one, run.n_vocabulary) for one in _counterexamples.rows(connection, place)
-            ),
+            counterexamples=_counterexamples(connection, run, side, layer, neuron),
             search=None if search is None else rows_candidates.to_search(search),
         )
 
@@ -158,40 +164,38 @@ def _joint_density() -> Select[Any]:
 
 
 @Prepared
-def _counterexamples() -> Select[Any]:
-    """A version's counterexamples by kind and rank, with their windows and documents."""
-    shown, window, document = tables_evidence.counterexample, tables.window, tables.document
-    kinds = {kind: i for i, kind in enumerate(tables_evidence.KINDS)}
-    return (
-        select(
-            *(column for column in shown.c if column.name != "tokens"),
-            shown.c.tokens.label("changed_tokens"),
-            window.c.tokens.label("window_tokens"),
-            document.c.name,
-            document.c.source,
-        )
-        .join(
-            window,
-            and_(*(window.c[name] == shown.c[name] for name in ("run_key", "document", "window"))),
-        )
-        .join(
-            document,
-            and_(*(document.c[name] == shown.c[name] for name in ("run_key", "document"))),
-        )
-        .where(*here(shown))
-        .order_by(case(kinds, value=shown.c.kind), shown.c.rank)
-    )
+def _mined() -> Select[Any]:
+    """A version's mined counterexamples, packed."""
+    table = tables_evidence.mined_counterexample
+    return select(table.c.mined).where(*here(table))
 
 
-def _shown(row: Read, n_vocabulary: int) -> ShownCounterexample:
-    record = rows_candidates.to_counterexample(row, n_vocabulary)
-    tokens = record.tokens
-    if tokens is None:
-        tokens = packing.unpack_window(row["window_tokens"], n_vocabulary)
-    length = len(next(iter(record.values.values())))
-    return ShownCounterexample(
-        record=record,
-        document_name=row["name"],
-        source=row["source"],
-        tokens=tokens[record.start : record.start + length],
-    )
+@Prepared
+def _substitutions() -> Select[Any]:
+    """A version's counterexamples by substitution, by rank."""
+    return of_version(tables_evidence.counterexample, "rank")
+
+
+def _counterexamples(
+    connection: Connection, run: runs.PublishedRun, side: Side, layer: int, neuron: int
+) -> tuple[ShownCounterexample, ...]:
+    """A version's counterexamples by kind and rank, with their snippets and documents."""
+    place = at(run, side, layer, neuron)
+    packed = _mined.one(connection, place)
+    found = [] if packed is None else mined_packing.unpack(side, layer, neuron, packed["mined"])
+    found += [
+        rows_candidates.to_counterexample(row, run.n_vocabulary)
+        for row in _substitutions.rows(connection, place)
+    ]
+    if not found:
+        return ()
+    windows = windows_of(connection, run, sorted({(one.document, one.window) for one in found}))
+    made = []
+    for one in found:
+        window, tokens = windows[one.document, one.window], one.tokens
+        if tokens is None:
+            tokens = packing.unpack_window(window.tokens, run.n_vocabulary)
+        length = len(next(iter(one.values.values())))
+        snippet = tokens[one.start : one.start + length]
+        made.append(ShownCounterexample(one, window.name, window.source, snippet))
+    return tuple(made)

@@ -1,8 +1,9 @@
 """A version's examples as two packed arrays: where they stand, and their values.
 
-    places = pack_places(records)                   read alone where values are not wanted
-    values = pack_values(records)                   what they share stands with the windows
-    records = unpack(places, values, scales_at, side, layer, neuron)
+    columns = of_records(records)                   or as the gather pass has them
+    places = pack_places(columns)                   read alone where values are not wanted
+    values = pack_values(columns)                   what they share stands with the windows
+    records = unpack(side, layer, neuron, unpack_places(places), values, scales_at)
 
 A version has some fifty examples, each with a snippet's values at up to three sites for itself and
 for two neurons of the other model: 9,000 numbers, most of which follow from others. `pre` is stored
@@ -39,25 +40,23 @@ import numpy as np
 import numpy.typing as npt
 
 from store import bit_frames, code_streams, value_codes
+from store.example_columns import FIELDS, ROLES, ExampleColumns, model_of
 from store.packing import LARGEST_HALF, SnippetValues
-from store.records import BANDS, SITES, ExampleRecord, HalfArray, OtherValues, Side, Site
+from store.records import (
+    BANDS,
+    SITES,
+    ExampleRecord,
+    FloatArray,
+    HalfArray,
+    OtherValues,
+    Side,
+    Site,
+)
 from store.token_scales import ScaleCodes, scale_codes, scales_of
 from store.value_codes import FUNCTIONS, HALF_ABSOLUTE, HALF_RELATIVE, STEEPEST, allowed
 
 FORMAT = 1
 
-ROLES = ("own", "same_index", "match")
-FIELDS = (
-    "document",
-    "window",
-    "position",
-    "band",
-    "rank",
-    "before",
-    "length",
-    "present",
-    "match_neuron",
-)
 _FRAMED = 3  # of FIELDS the first, which are like no other; of the rest most are as the one before
 
 #: How a site is made: from its own codes, by SoLU, by LayerNorm, by a function (FUNCTION + its
@@ -79,25 +78,20 @@ ScalesAt = Callable[[Side], ScaleCodes]
 _HEAD = np.dtype([("format", "u1"), ("n", "<u2")])
 
 
-def pack_places(records: Sequence[ExampleRecord]) -> bytes:
+def pack_places(of: ExampleColumns) -> bytes:
     """Where a version's examples stand. ValueError for one that cannot be."""
-    columns = np.array([_fields(one) for one in records], np.int64).T
+    columns, n = of.fields, len(of)
     if columns.min(initial=0) < 0 or columns.max(initial=0) >= 1 << 31:
-        raise ValueError(f"{_name(records[0])}: an example's place is negative or too large")
-    named = dict(zip(FIELDS, columns, strict=True))
-    if len(set(zip(named["band"].tolist(), named["rank"].tolist(), strict=True))) < len(records):
-        raise ValueError(f"{_name(records[0])}: two examples of one band and rank")
-    head = np.array((FORMAT, len(records)), _HEAD).tobytes()
-    activations = np.array([one.activation for one in records], "<f4").tobytes()
-    quantiles = np.array(
-        [
-            [_folded(other.quantile if other else None) for other in (one.same_index, one.match)]
-            for one in records
-        ],
-        "<f2",
-    ).T.tobytes()
+        raise ValueError(f"{of.name}: an example's place is negative or too large")
+    if len(set(zip(of["band"].tolist(), of["rank"].tolist(), strict=True))) < n:
+        raise ValueError(f"{of.name}: two examples of one band and rank")
+    if (of["before"] >= of["length"]).any() or (of["before"] > of["position"]).any():
+        raise ValueError(f"{of.name}: focus outside the snippet")
+    head = np.array((FORMAT, n), _HEAD).tobytes()
+    activations = of.activation.astype("<f4").tobytes()
+    quantiles = _folded(of.quantiles).astype("<f2").tobytes()
     steps = np.ascontiguousarray(np.diff(columns[_FRAMED:], axis=1, prepend=0), "<i4")
-    planes = steps.view(np.uint8).reshape(len(steps), len(records), 4).transpose(0, 2, 1)
+    planes = steps.view(np.uint8).reshape(len(steps), n, 4).transpose(0, 2, 1)
     frames = bit_frames.pack(list(columns[:_FRAMED]))
     return head + activations + quantiles + frames + _deflate(planes.tobytes())
 
@@ -140,24 +134,26 @@ def unpack_places(packed: bytes) -> Places:
     )
 
 
-def pack_values(records: Sequence[ExampleRecord]) -> bytes:
+def pack_values(of: ExampleColumns) -> bytes:
     """The values of a version's examples, in their order. ValueError for ones that cannot be."""
     sections = []
     shown = 0
-    for role, found in zip(ROLES, _by_role(records), strict=True):
-        if not found:
+    for role, values, scales in zip(ROLES, of.values, of.scales, strict=True):
+        if not values:
             sections.append(b"\0")
             continue
-        sites = _sites(role, found)
-        exact = {
-            site: np.concatenate([values[site] for _, values in found]).astype(np.float64)
-            for site in sites
-        }
+        exact = {site: values[site].astype(np.float64) for site in SITES if site in values}
         if role == "own":
-            shown = _shown_site(records, exact)
-        sections.append(_section(exact, _given_scales(role, [one for one, _ in found])))
+            shown = _shown_site(of, exact)
+        sections.append(_section(exact, None if scales is None else _as_read(scales)))
     parts = [len(one).to_bytes(3, "little") + one for one in sections]
     return bytes([FORMAT, shown]) + b"".join(parts)
+
+
+def _as_read(scales: FloatArray) -> Singles | None:
+    """Scales as they will be read; None if one of them is not stored."""
+    codes, there = scale_codes(scales)
+    return scales_of(codes) if there.all() else None
 
 
 def _section(exact: dict[Site, npt.NDArray[np.float64]], scales: Singles | None) -> bytes:
@@ -432,7 +428,7 @@ def _values_of(
         made.append(of_role)
         if len(section) == 1:
             continue
-        model = _model_of(role, side)
+        model = model_of(role, side)
         ends = np.cumsum(lengths * here)
         starts = ends - lengths * here
 
@@ -455,41 +451,10 @@ def _values_of(
 _SITES_OF = [tuple(site for bit, site in enumerate(SITES) if mask >> bit & 1) for mask in range(8)]
 
 
-def _by_role(
-    records: Sequence[ExampleRecord],
-) -> list[list[tuple[ExampleRecord, Mapping[Site, Any]]]]:
-    """For each of ROLES the examples that have it, with its values."""
-    return [
-        [(one, one.values) for one in records],
-        [(one, one.same_index.values) for one in records if one.same_index is not None],
-        [(one, one.match.values) for one in records if one.match is not None],
-    ]
-
-
-def _sites(role: str, found: list[tuple[ExampleRecord, Mapping[Site, Any]]]) -> list[Site]:
-    """The sites of a role. ValueError where examples differ in them or in their lengths."""
-    sites = [site for site in SITES if site in found[0][1]]
-    if not sites:
-        raise ValueError(f"{_name(found[0][0])}: no values of {role}")
-    known = set(sites)
-    for one, values in found:
-        length = _length(one)
-        if values.keys() != known:
-            raise ValueError(f"{_name(one)}: examples differ in the sites of {role}")
-        if any(array.shape != (length,) for array in values.values()):
-            whose = "its" if role == "own" else "the other version's"
-            raise ValueError(f"{_name(one)}: {whose} values are not {length} long")
-    return sites
-
-
-def _shown_site(
-    records: Sequence[ExampleRecord], exact: dict[Site, npt.NDArray[np.float64]]
-) -> int:
+def _shown_site(of: ExampleColumns, exact: dict[Site, npt.NDArray[np.float64]]) -> int:
     """The site, as a bit, whose values at the focus are the activations; 0 if none's are."""
-    lengths = np.array([_length(one) for one in records])
-    before = np.array([one.position - one.start for one in records])
-    at = np.cumsum(lengths) - lengths + before
-    activations = _as_halves(np.array([one.activation for one in records]))
+    at = np.cumsum(of["length"]) - of["length"] + of["before"]
+    activations = _as_halves(of.activation)
     for site in reversed(SITES):
         if site in exact and (_as_halves(exact[site][at]) == activations).all():
             return 1 << SITES.index(site)
@@ -502,57 +467,9 @@ def _as_halves(numbers: npt.NDArray[np.floating]) -> HalfArray:
     return found
 
 
-def _fields(one: ExampleRecord) -> tuple[int, ...]:
-    length = _length(one)
-    if not one.start <= one.position < one.start + length or one.start < 0:
-        raise ValueError(f"{_name(one)}, {one.band} {one.rank}: focus outside the snippet")
-    same, match = one.same_index, one.match
-    if same is not None and same.neuron != one.neuron:
-        raise ValueError(f"{_name(one)}: the same index is {same.neuron}?")
-    present = 1 | (same is not None) << 1 | (match is not None) << 2
-    return (
-        int(one.document),
-        int(one.window),
-        int(one.position),
-        BANDS.index(one.band),
-        int(one.rank),
-        int(one.position) - int(one.start),
-        length,
-        present,
-        0 if match is None else int(match.neuron),
-    )
-
-
-def _given_scales(role: str, found: list[ExampleRecord]) -> Singles | None:
-    """The scales of all snippets' tokens as they will be read; None if one has none."""
-    side = _model_of(role, found[0].side)
-    parts = [None if one.scales is None else one.scales.get(side) for one in found]
-    if any(part is None for part in parts):
-        return None
-    codes, there = scale_codes(np.concatenate(parts, axis=1))  # type: ignore[arg-type]
-    lengths = [_length(one) for one in found]
-    if codes.shape[1] != sum(lengths):
-        raise ValueError(f"{_name(found[0])}: scales of {codes.shape[1]} tokens of {sum(lengths)}")
-    return scales_of(codes) if there.all() else None
-
-
-def _model_of(role: str, side: Side) -> Side:
-    if role == "own":
-        return side
-    return "right" if side == "left" else "left"
-
-
-def _length(one: ExampleRecord) -> int:
-    for array in one.values.values():
-        return len(array)
-    return 0
-
-
-def _folded(quantile: float | None) -> float:
-    """A share in [0, 1], exact at both ends in half precision: 1 − q as −(1 − q)."""
-    if quantile is None or quantile != quantile:
-        return float("nan")
-    return quantile if quantile <= 0.5 else -(1 - quantile)
+def _folded(quantiles: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Shares in [0, 1], exact at both ends in half precision: 1 − q as −(1 − q)."""
+    return np.where(quantiles > 0.5, -(1 - quantiles), quantiles)
 
 
 def _known(version: int) -> None:
@@ -563,7 +480,3 @@ def _known(version: int) -> None:
 def _deflate(plain: bytes) -> bytes:
     deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
     return deflater.compress(plain) + deflater.flush()
-
-
-def _name(one: ExampleRecord) -> str:
-    return f"{one.side} L{one.layer}N{one.neuron}"

@@ -14,7 +14,7 @@ from store.example_packing import unpack, unpack_places
 from store.prepared import Prepared
 from store.records import ShownExample, Side, WindowRecord
 from store.token_scales import ScaleCodes, Snippets
-from store.version_query import any_of, at, of_version
+from store.version_query import any_of, at, here
 from store.version_query import places as places_of
 
 #: Windows that are asked for with one statement; fewer are filled up to one of the sizes.
@@ -39,11 +39,11 @@ def of_neuron(
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         found = _examples.one(connection, at(run, side, layer, neuron))
-        if found is None:
+        if found is None or found["places"] is None:
             return []
         where = unpack_places(found["places"])
         documents, numbers = where["document"].tolist(), where["window"].tolist()
-        windows = _windows_of(connection, run, sorted(set(zip(documents, numbers, strict=True))))
+        windows = windows_of(connection, run, sorted(set(zip(documents, numbers, strict=True))))
     shown = [windows[place] for place in zip(documents, numbers, strict=True)]
     starts, lengths = where.start.tolist(), where["length"].tolist()
 
@@ -68,7 +68,7 @@ def of_neuron(
     return made
 
 
-class _Window(NamedTuple):
+class StoredWindow(NamedTuple):
     """A window with the name of its document; tokens and scales as they are packed."""
 
     tokens: bytes
@@ -77,9 +77,9 @@ class _Window(NamedTuple):
     source: str
 
 
-def _windows_of(
+def windows_of(
     connection: Connection, run: runs.PublishedRun, places: list[tuple[int, int]]
-) -> dict[tuple[int, int], _Window]:
+) -> dict[tuple[int, int], StoredWindow]:
     """Windows by (document, window), with statements of a few sizes only: each is made once."""
     found = {}
     for start in range(0, len(places), _SIZES[-1]):
@@ -88,7 +88,7 @@ def _windows_of(
         values = {"run": run.key, **places_of(part, number)}
         for row in _windows_at[number].tuples(connection, values):
             document, window, packed, scales, name, source = row
-            found[document, window] = _Window(packed, scales, name, source)
+            found[document, window] = StoredWindow(packed, scales, name, source)
     return found
 
 
@@ -114,7 +114,13 @@ def _windows(number: int) -> Select[Any]:
     )
 
 
-_examples = Prepared(lambda: of_version(tables.example))
+@Prepared
+def _examples() -> Select[Any]:
+    """A version's examples without what stands beside them."""
+    example = tables.example
+    return select(example.c.places, example.c.snippets).where(*here(example))
+
+
 _windows_at = {size: Prepared(partial(_windows, size)) for size in _SIZES}
 
 
@@ -128,6 +134,7 @@ def places(engine: Engine, run_id: str, side: Side, layer: int) -> list[tuple[An
         rows = connection.execute(
             select(example.neuron, example.places)
             .where(example.run_key == run.key, example.side == side, example.layer == layer)
+            .where(example.places.is_not(None))
             .order_by(example.neuron)
         )
         for neuron, packed in rows:

@@ -41,8 +41,7 @@ def get(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> Neu
             found,
             dict(_hook_points.tuples(connection, version)),
             _histogram.one(connection, version),
-            _partners.one(connection, version),
-            _logit_effects.one(connection, version),
+            _beside.one(connection, version),
             run.n_vocabulary,
         )
 
@@ -160,8 +159,14 @@ def random_neuron(
 
 _neuron = Prepared(lambda: of_version(tables.neuron))
 _histogram = Prepared(lambda: of_version(tables.histogram))
-_partners = Prepared(lambda: of_version(tables.partner))
-_logit_effects = Prepared(lambda: of_version(tables.logit_effect))
+
+
+@Prepared
+def _beside() -> Select[Any]:
+    """A version's partners and logit effects, which stand beside its examples."""
+    example = tables.example
+    columns = (example.c[name] for name in ("partners", "promoted", "suppressed"))
+    return select(*columns).where(*here(example))
 
 
 @Prepared

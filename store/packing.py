@@ -1,6 +1,6 @@
 """Packed arrays, all little-endian; those of examples are in `store.example_packing`.
 
-counts      zlib of byte planes of "<i8"
+counts      `store.bit_lengths`
 histograms  a byte that says which sites (bit i: SITES[i]); then, of one site after the other, how
             far each count is from the one before (`store.bit_lengths`)
 window      its length "<u2", then token ids in as many bits as the vocabulary needs, lowest first
@@ -14,15 +14,14 @@ mass        the largest bin as "<f8", then the steps from bin to bin (`store.bit
             codes of the bins' shares of it (`store.log_codes`)
 firing      versions on a token: a byte, whether means and maxima follow; the code of the first mean
             in SD "<i2" (`store.log_codes`), then frames (`store.bit_frames`) of neuron ids, of the
-            codes of means in SD, each less the one before, and of maxima in SD; where they do not
-            follow also of means and maxima
+            codes of means in SD, each less the one before, and of maxima in SD, less those of the
+            means; where they do not follow also of means and maxima
 spread      means, then standard deviations, "<f4"
 partners    frames of kind, rank, layer and neuron, then correlations "<f4"
 """
 
 from __future__ import annotations
 
-import zlib
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -53,15 +52,13 @@ def token_dtype(n_tokens: int) -> np.dtype[np.unsignedinteger]:
 
 
 def pack_counts(counts: CountArray) -> bytes:
-    """Counts [bins] → zlib of their eight byte planes, lowest first."""
-    planes = np.ascontiguousarray(counts, dtype=COUNT_DTYPE).view(np.uint8)
-    return zlib.compress(planes.reshape(-1, COUNT_DTYPE.itemsize).T.tobytes())
+    """Counts [bins], most of them 0 or small."""
+    return bit_lengths.pack(counts)
 
 
 def unpack_counts(packed: bytes) -> CountArray:
     """The counts of `pack_counts`, [bins] int64."""
-    planes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(COUNT_DTYPE.itemsize, -1)
-    return np.ascontiguousarray(planes.T).view(COUNT_DTYPE).ravel().astype(np.int64, copy=False)
+    return bit_lengths.unpack(packed)
 
 
 def pack_histograms(counts: Mapping[Site, CountArray]) -> bytes:
@@ -343,6 +340,7 @@ def pack_firing(
         for codes, exact in zip(in_sd, (values[0], values[2]), strict=True)
     )
     first = int(in_sd[0][0]) if ids.size else 0
+    in_sd[1] = in_sd[1] - in_sd[0]  # a token that is there once has one activation
     in_sd[0] = np.diff(in_sd[0], prepend=first)  # by descending mean in SD: small steps
     columns = in_sd if follows else [*in_sd, *map(log_codes.encode, (values[0], values[2]))]
     head = bytes([follows]) + np.array(first, FIRST_DTYPE).tobytes()
@@ -356,7 +354,8 @@ def unpack_firing(
     follows = bool(packed[0])
     first = int.from_bytes(packed[1:3], "little", signed=True)
     neurons, steps, *columns = bit_frames.unpack(packed[3:], 3 if follows else 5)
-    mean_sd, highest_sd = log_codes.decode(np.cumsum(steps) + first), log_codes.decode(columns[0])
+    codes = np.cumsum(steps) + first
+    mean_sd, highest_sd = log_codes.decode(codes), log_codes.decode(columns[0] + codes)
     if not follows:
         mean, highest = log_codes.decode(columns[1]), log_codes.decode(columns[2])
     elif spread is not None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import groupby, islice
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from store import rows, rows_tokens, run_tables, runs, tables, tables_tokens
-from store.bulk import ChunkedLoad, Progress, Row, RowsByTable, refresh_statistics
+from store import packed_rows, rows, rows_tokens, run_tables, runs, tables, tables_tokens
+from store.bulk import CHUNK, ChunkedLoad, Progress, Row, refresh_statistics, refused
 from store.engine import writing
 from store.errors import AlreadyPublished, LoadInterrupted, StoreError
+from store.example_columns import ExampleColumns, of_records
+from store.example_packing import unpack_places
+from store.packed_rows import PackedRows, ScalesOf
 from store.records import (
     BANDS,
     DocumentRecord,
@@ -29,13 +32,14 @@ from store.records import (
 )
 from store.removal import abandon, disown, remove, sweep
 from store.token_records import TokenCountsRecord, TokenNeuronsRecord, TokenSpreadRecord
-from store.token_scales import Scales
 from store.types import now
 
 __all__ = ["Loader", "Progress", "loading", "sweep"]
 
+_Record = TypeVar("_Record")
+
 CHUNK_OF_EXAMPLES = 40  # versions, each with about fifty
-CHUNK_OF_NEURONS = 250  # versions, each with about a dozen rows in five tables
+CHUNK_OF_NEURONS = 250  # versions
 
 
 class Loader:
@@ -43,7 +47,7 @@ class Loader:
 
     Order: vocabulary, documents, windows, neurons, examples; layers, losses and the token index
     (after the vocabulary, once or not at all) at any time; publish last. Iterables may be
-    generators: rows go out in chunks.
+    generators: rows go out in chunks. `packed` takes chunks that were packed elsewhere.
     """
 
     def __init__(
@@ -57,7 +61,10 @@ class Loader:
         self._chunks = ChunkedLoad(self._claimed, progress)
         self._n_vocabulary: int | None = None
         self._hook_points: dict[Row, str] = {}
-        self._windows: set[tuple[int, int]] = set()
+        self._windows: set[tuple[int, ...]] = set()
+        self._has_neurons = False
+        #: What stands beside the examples of a version, until these come.
+        self._beside: dict[Row, Row] = {}
 
     def vocabulary(self, tokens: list[bytes]) -> None:
         """The bytes of each token id (index = id). Needed before windows, neurons, examples."""
@@ -95,69 +102,108 @@ class Loader:
     def windows(
         self,
         records: Iterable[WindowRecord],
-        scales_of: Callable[[WindowRecord], Scales | None] = lambda record: None,
+        scales_of: ScalesOf = lambda record: None,
     ) -> int:
         """Token windows that examples show, each once; `scales_of` gives the scales of a window's
         tokens that its examples will have."""
         n = self._tokens_known()
-
-        def split(record: WindowRecord) -> RowsByTable:
-            self._windows.add((record.document, record.window))
-            scales = scales_of(record)
-            return {tables.window: [rows.of_window(self._key, record, n, scales=scales)]}
-
-        return self._chunks.load("windows", records, split)
+        parts = _batches(records, CHUNK)
+        return self._all_packed(packed_rows.pack_windows(part, n, scales_of) for part in parts)
 
     def neurons(self, records: Iterable[NeuronRecord]) -> int:
         """Versions with their histograms, partners and logit effects."""
         n = self._tokens_known()
-
-        def split(record: NeuronRecord) -> RowsByTable:
-            hook_points = []
-            for *place, name in rows.of_hook_points(self._key, record):
-                known = self._hook_points.get(tuple(place))
-                if known is None:
-                    self._hook_points[tuple(place)] = name
-                    hook_points.append((*place, name))
-                elif known != name:
-                    raise StoreError(f"Two hook points for one site: {known} and {name}.")
-            return {
-                tables.hook_point: hook_points,
-                tables.neuron: [rows.of_neuron(self._key, record)],
-                tables.histogram: [rows.of_histogram(self._key, record)],
-                tables.partner: [rows.of_partners(self._key, record)],
-                tables.logit_effect: rows.of_logit_effects(self._key, record, n),
-            }
-
-        iterator = iter(records)
-        first = islice(iterator, CHUNK_OF_NEURONS)
-        written = self._chunks.load("neurons", first, split, CHUNK_OF_NEURONS)
-        if written:
-            # Each partner, histogram … is checked against `neuron`. Postgres plans that once, and
-            # without statistics by an index that passes over all neurons of the run.
-            with writing(self._engine) as connection:
-                refresh_statistics(connection, (tables.neuron,))
-        return written + self._chunks.load("neurons", iterator, split, CHUNK_OF_NEURONS)
+        parts = _batches(records, CHUNK_OF_NEURONS)
+        return self._all_packed(packed_rows.pack_neurons(part, n) for part in parts)
 
     def examples(self, records: Iterable[ExampleRecord]) -> int:
         """Examples of versions that were loaded, on windows that were loaded, together by version.
 
         Returns the examples written."""
 
-        def split(some: list[ExampleRecord]) -> RowsByTable:
-            record = sorted(some, key=lambda one: (BANDS.index(one.band), one.rank))
-            for one in record:
-                if (one.document, one.window) not in self._windows:
-                    raise ValueError(
-                        f"{one.side} L{one.layer}N{one.neuron}: window {one.window} of document "
-                        f"{one.document} is not loaded"
-                    )
-            return {tables.example: [rows.of_examples(self._key, record)]}
+        def columns(some: Iterable[ExampleRecord]) -> ExampleColumns:
+            with refused("examples"):
+                return of_records(sorted(some, key=lambda o: (BANDS.index(o.band), o.rank)))
 
-        versions = groupby(records, lambda one: (one.side, one.layer, one.neuron))
-        return self._chunks.load(
-            "examples", (list(some) for _, some in versions), split, CHUNK_OF_EXAMPLES, weight=len
-        )
+        grouped = groupby(records, lambda one: (one.side, one.layer, one.neuron))
+        parts = _batches((columns(some) for _, some in grouped), CHUNK_OF_EXAMPLES)
+        return self._all_packed(map(packed_rows.pack_examples, parts))
+
+    def packed(self, part: PackedRows) -> int:
+        """Rows that `store.packed_rows` made of records, in one transaction: the same as their
+        records. Returns how many these are."""
+        self._tokens_known()
+        its_rows = part.rows
+        if part.kind == "examples":
+            self._require_windows(part)
+            its_rows = {tables.example.name: self._with_beside(part)}
+        if part.kind == "neurons":
+            unseen = self._new_hook_points(part)
+            its_rows = {**its_rows, tables.hook_point.name: unseen}
+        gathered = {
+            tables.metadata.tables[name]: [(self._key, *row) for row in some]
+            for name, some in its_rows.items()
+        }
+        self._chunks.write(part.kind, gathered, part.records)
+        self._beside.update(part.beside)
+        if part.kind == "windows":
+            self._windows.update(map(tuple, part.windows.tolist()))
+        if part.kind == "neurons" and not self._has_neurons:
+            # Each partner, histogram … is checked against `neuron`. Postgres plans that once, and
+            # without statistics by an index that passes over all neurons of the run.
+            self._has_neurons = True
+            self.refresh(tables.neuron)
+        return part.records
+
+    def _all_packed(self, parts: Iterable[PackedRows]) -> int:
+        return sum(map(self.packed, parts))
+
+    def _with_beside(self, part: PackedRows) -> list[Row]:
+        """Rows of examples with what came with the statistics of their versions."""
+        made = []
+        for row in part.rows[tables.example.name]:
+            beside = self._beside.pop(row[:3], None)
+            if beside is None:
+                side, layer, neuron = row[:3]
+                raise StoreError(
+                    f"The database refused some examples: {side} L{layer}N{neuron} is not loaded, "
+                    "or has its examples already"
+                )
+            made.append((*row, *beside))
+        return made
+
+    def _write_without_examples(self) -> None:
+        """Rows of versions that have none, or whose examples did not come."""
+        left = sorted(self._beside.items())
+        for part in _batches(left, CHUNK):
+            its_rows = [(self._key, *place, None, None, *beside) for place, beside in part]
+            self._chunks.write("versions without examples", {tables.example: its_rows}, len(part))
+        self._beside.clear()
+
+    def _new_hook_points(self, part: PackedRows) -> list[Row]:
+        """Rows of the hook points that were not written before."""
+        unseen = []
+        for *place, name in part.rows[tables.hook_point.name]:
+            known = self._hook_points.get(tuple(place))
+            if known is None:
+                self._hook_points[tuple(place)] = name
+                unseen.append((*place, name))
+            elif known != name:
+                raise StoreError(f"Two hook points for one site: {known} and {name}.")
+        return unseen
+
+    def _require_windows(self, part: PackedRows) -> None:
+        """`StoreError` where an example stands on a window that is not loaded."""
+        if self._windows.issuperset(map(tuple, part.windows.tolist())):
+            return
+        for side, layer, neuron, places, _ in part.rows[tables.example.name]:
+            where = unpack_places(places)
+            for place in zip(where["document"].tolist(), where["window"].tolist(), strict=True):
+                if place not in self._windows:
+                    raise StoreError(
+                        f"Some examples cannot be stored: {side} L{layer}N{neuron}: window "
+                        f"{place[1]} of document {place[0]} is not loaded"
+                    )
 
     def layers(self, records: Iterable[LayerRecord]) -> int:
         """What has one value per layer of the pair."""
@@ -174,13 +220,13 @@ class Loader:
     def token_index(
         self,
         counts: TokenCountsRecord,
-        neurons: Iterable[TokenNeuronsRecord],
+        neurons: Iterable[TokenNeuronsRecord] = (),
         spreads: Iterable[TokenSpreadRecord] = (),
     ) -> int:
         """The inverted index; rows by token, then side and layer, go in fastest. It takes less with
-        the layers' spreads."""
+        the layers' spreads. Rows may come later, `packed`."""
         n, key = self._tokens_known(), self._key
-        count, neuron = tables_tokens.token_count, tables_tokens.token_neuron
+        count = tables_tokens.token_count
         of_layer = {(one.side, one.layer): one for one in spreads}
         self._chunks.load(
             "token counts",
@@ -193,15 +239,13 @@ class Loader:
             lambda r: {tables_tokens.token_spread: [rows_tokens.of_token_spread(key, r)]},
         )
 
-        def split(record: TokenNeuronsRecord) -> RowsByTable:
-            spread = of_layer.get((record.side, record.layer))
-            return {neuron: [rows_tokens.of_token_neurons(key, record, n, spread)]}
-
-        return self._chunks.load("token neurons", neurons, split)
+        parts = _batches(neurons, CHUNK)
+        return self._all_packed(packed_rows.pack_token_neurons(part, n, of_layer) for part in parts)
 
     def publish(self, stage: str = "statistics") -> RunRecord:
         """Flip the run to published in one small transaction; the run as stored."""
         moment = now()
+        self._write_without_examples()
         with self._claimed() as connection:
             neurons = select(tables.neuron.c.neuron).where(tables.neuron.c.run_key == self._key)
             if self._n_vocabulary is None or connection.scalar(neurons.limit(1)) is None:
@@ -320,6 +364,12 @@ def loading(engine: Engine, run: RunRecord, progress: Progress | None = None) ->
         raise
     if not loader.published:
         abandon(engine, key, name)
+
+
+def _batches(records: Iterable[_Record], size: int) -> Iterator[list[_Record]]:
+    iterator = iter(records)
+    while part := list(islice(iterator, size)):
+        yield part
 
 
 def _begin(engine: Engine, run: RunRecord, name: str) -> int:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -37,11 +38,13 @@ from store.evidence_records import (
     PolysemanticityRecord,
     StageRecord,
 )
-from store.records import DocumentRecord, FloatArray, WindowRecord
+from store.records import DocumentRecord, FloatArray, Side, WindowRecord
 from store.rows_evidence import Summary
 from store.searches import publish_search
 from store.stages import EVIDENCE, StageClaim, refuse_paths
 from store.windows import unknown_documents, unknown_windows
+
+_NO_TOKENS = np.zeros(0, np.int32)
 
 __all__ = ["EvidenceLoader", "loading_stage", "publish_search"]
 
@@ -188,17 +191,38 @@ class EvidenceLoader:
         return self._chunks.load("candidates", records, split)
 
     def counterexamples(self, records: Iterable[CounterexampleRecord]) -> int:
-        """Mined counterexamples, on windows that the run has."""
-
-        def split(record: CounterexampleRecord) -> RowsByTable:
+        """Mined counterexamples, on windows that the run has; all of a version together. Returns
+        how many these are."""
+        by_version: defaultdict[tuple[Side, int, int], list[CounterexampleRecord]]
+        by_version = defaultdict(list)
+        for record in records:
             if record.kind == "substitution":
-                raise ValueError("a substitution is not mined: use publish_search")
+                raise StoreError("A substitution is not mined: use publish_search.")
             place = (record.side, int(record.layer), int(record.neuron))
-            self._summaries[place].counterexamples += 1
-            row = rows_candidates.of_counterexample(self._key, record, self._n_tokens)
-            return {tables_evidence.counterexample: [row]}
+            by_version[place].append(record)
+        for place, some in by_version.items():
+            self._summaries[place].counterexamples += len(some)
+        self._require_windows(chain.from_iterable(by_version.values()))
+        table = tables_evidence.mined_counterexample
+        self._chunks.load(
+            "counterexamples",
+            by_version.values(),
+            lambda some: {table: [rows_candidates.of_mined(self._key, some)]},
+        )
+        return sum(map(len, by_version.values()))
 
-        return self._chunks.load("counterexamples", records, split)
+    def _require_windows(self, records: Iterable[CounterexampleRecord]) -> None:
+        """`StoreError` where one stands on a window that the run does not have."""
+        places = {(int(one.document), int(one.window)) for one in records}
+        wanted = [WindowRecord(*place, _NO_TOKENS) for place in sorted(places)]
+        with reading(self._engine) as connection:
+            for start in range(0, len(wanted), CHUNK):
+                part = wanted[start : start + CHUNK]
+                for one in unknown_windows(connection, self._key, part):
+                    raise StoreError(
+                        f"Some counterexamples cannot be stored: window {one.window} of document "
+                        f"{one.document} is not loaded."
+                    )
 
     def publish(self) -> StageRecord:
         """Write the versions' rows, then name the stage as published; the stage as stored."""

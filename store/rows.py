@@ -13,13 +13,13 @@ import numpy as np
 
 from store import packing, tables
 from store.bulk import Row
+from store.example_columns import ExampleColumns
 from store.example_packing import pack_places, pack_values
 from store.histogram_edges import N_BINS
 from store.records import (
     SITES,
     CorrespondenceRecord,
     DocumentRecord,
-    ExampleRecord,
     LayerRecord,
     LogitEffectsRecord,
     LossRecord,
@@ -139,44 +139,35 @@ def of_histogram(run_key: int, record: NeuronRecord) -> Row:
     return (*_version(run_key, record), packing.pack_histograms(counts_of))
 
 
-def of_partners(run_key: int, record: NeuronRecord) -> Row:
-    """The row of `partner`."""
+def of_beside(record: NeuronRecord, n_vocabulary: int) -> Row:
+    """Columns `partners` to `suppressed` of `example`, which belong to the version itself."""
     partners = [
         (KINDS.index(p.kind), int(p.rank), int(p.layer), int(p.neuron), float(p.correlation))
         for p in sorted(record.partners, key=lambda p: (p.kind, p.rank))
     ]
-    return (*_version(run_key, record), packing.pack_partners(partners))
-
-
-def of_logit_effects(run_key: int, record: NeuronRecord, n_vocabulary: int) -> list[Row]:
-    """The row of `logit_effect`, if the version has one."""
-    effects = record.logit_effects
+    packed, effects = packing.pack_partners(partners), record.logit_effects
     if effects is None:
-        return []
-    return [
-        (
-            *_version(run_key, record),
-            packing.pack_effects(effects.promoted, n_vocabulary),
-            packing.pack_effects(effects.suppressed, n_vocabulary),
-        )
-    ]
+        return packed, None, None
+    both = (effects.promoted, effects.suppressed)
+    return (packed, *(packing.pack_effects(one, n_vocabulary) for one in both))
 
 
-def of_examples(run_key: int, records: list[ExampleRecord]) -> Row:
-    """The row of `example`: all of one version. ValueError for one that cannot be."""
-    version = _version(run_key, records[0])
-    return (*version, pack_places(records), pack_values(records))
+def of_examples(run_key: int, examples: ExampleColumns) -> Row:
+    """Columns of `example` up to `snippets`: all of one version. ValueError for one that cannot
+    be."""
+    version = _version(run_key, examples)
+    return (*version, pack_places(examples), pack_values(examples))
 
 
 def to_neuron(
     row: Read,
     hook_points: Mapping[str, str],
     histogram: Read | None,
-    partners: Read | None,
-    effects: Read | None,
+    beside: Read | None,
     n_vocabulary: int,
 ) -> NeuronRecord:
-    """The record of a row of `neuron` with the rows that hang on it."""
+    """The record of a row of `neuron` with the rows that hang on it; `beside`: that of `example`,
+    of which the columns of `of_beside`."""
     sites: dict[Site, SiteStatistics] = {}
     counts = {} if histogram is None else packing.unpack_histograms(histogram["counts"])
     for site in SITES:
@@ -197,29 +188,29 @@ def to_neuron(
         band_edges=None if None in edges else edges,
         correspondence=CorrespondenceRecord(*(row[name] for name, _ in tables.CORRESPONDENCE)),
         logit_effects=None
-        if effects is None
+        if beside is None or beside["promoted"] is None
         else LogitEffectsRecord(
-            promoted=packing.unpack_effects(effects["promoted"], n_vocabulary),
-            suppressed=packing.unpack_effects(effects["suppressed"], n_vocabulary),
+            promoted=packing.unpack_effects(beside["promoted"], n_vocabulary),
+            suppressed=packing.unpack_effects(beside["suppressed"], n_vocabulary),
             kurtosis=row["logit_kurtosis"],
             skewness=row["logit_skewness"],
         ),
         partners=()
-        if partners is None
+        if beside is None
         else tuple(
             PartnerRecord(KINDS[kind], rank, layer, neuron, correlation)
             for kind, rank, layer, neuron, correlation in packing.unpack_partners(
-                partners["partners"]
+                beside["partners"]
             )
         ),
     )
 
 
-def _version(run_key: int, record: NeuronRecord | ExampleRecord) -> Row:
+def _version(run_key: int, record: NeuronRecord | ExampleColumns) -> Row:
     return run_key, record.side, int(record.layer), int(record.neuron)
 
 
-def _name(record: NeuronRecord | ExampleRecord) -> str:
+def _name(record: NeuronRecord) -> str:
     return f"{record.side} L{record.layer}N{record.neuron}"
 
 

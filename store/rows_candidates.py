@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from store import packing, tables_evidence
+from store import mined_packing, packing, tables_evidence
 from store.bulk import Row, RowsByTable
 from store.evidence_records import (
     CandidateRecord,
@@ -49,8 +49,16 @@ def of_candidate(run_key: int, record: CandidateRecord, n_vocabulary: int) -> Ro
     }
 
 
+def of_mined(run_key: int, records: Sequence[CounterexampleRecord]) -> Row:
+    """The row of `mined_counterexample`: all of one version. ValueError for ones that cannot be."""
+    first = records[0]
+    version = (run_key, first.side, int(first.layer), int(first.neuron))
+    return (*version, mined_packing.pack(records))
+
+
 def of_counterexample(run_key: int, record: CounterexampleRecord, n_vocabulary: int) -> Row:
-    """A row of `counterexample`. ValueError where focus, length or change make no sense."""
+    """A row of `counterexample`, of a substitution. ValueError where focus, length or change make
+    no sense."""
     length = len(next(iter(record.values.values()), ()))
     name = f"{record.side} L{record.layer}N{record.neuron}, {record.kind} {record.rank}"
     if not record.start <= record.position < record.start + length:
@@ -63,7 +71,6 @@ def of_counterexample(run_key: int, record: CounterexampleRecord, n_vocabulary: 
         record.side,
         int(record.layer),
         int(record.neuron),
-        record.kind,
         int(record.rank),
         int(record.document),
         int(record.window),
@@ -121,18 +128,18 @@ def to_context(row: Read) -> ContextRecord:
 
 
 def to_counterexample(row: Read, n_vocabulary: int) -> CounterexampleRecord:
-    """The record of a row of `counterexample`, whose changed window is read as `changed_tokens`."""
-    tokens = row["changed_tokens"]
+    """The record of a row of `counterexample`."""
     same: dict[str, Any] = {
         name: row[name]
         for name in (
-            *("side", "layer", "neuron", "kind", "rank", "document", "window", "position", "start"),
+            *("side", "layer", "neuron", "rank", "document", "window", "position", "start"),
             *("activation", "distance", "rule", "changed", "original", "original_activation"),
         )
     }
     return CounterexampleRecord(
+        kind="substitution",
         values=packing.unpack_values(row["own_values"]),
-        tokens=None if tokens is None else packing.unpack_tokens(tokens, n_vocabulary),
+        tokens=packing.unpack_tokens(row["tokens"], n_vocabulary),
         **same,
     )
 

@@ -13,11 +13,21 @@ import hashlib
 import json
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import Engine, func, inspect, select, table
 
-from store import examples, run_file, run_tables, runs, schema, tables, tables_evidence
+from store import (
+    examples,
+    mined_packing,
+    run_file,
+    run_tables,
+    runs,
+    schema,
+    tables,
+    tables_evidence,
+)
 from store.bulk import Row
 from store.engine import open_engine, reading
 from store.errors import SchemaMismatch
@@ -109,19 +119,31 @@ def _checked(path: Path, manifest: Manifest, source: Engine) -> RunRecord:
 
 
 def _check_windows(path: Path, source: Engine, run: RunRecord) -> None:
-    """Examples must stand on windows of the file: no foreign key says so."""
+    """Examples and mined counterexamples must stand on windows of the file: no foreign key says
+    so."""
     with reading(source) as connection:
         known = set(connection.execute(select(tables.window.c.document, tables.window.c.window)))
+    for place in _shown_windows(source, run):
+        if place not in known:
+            raise RunFileError(
+                f"{path} is damaged: it lacks window {place[1]} of document {place[0]}, on which "
+                "an example or a counterexample stands.",
+                _DAMAGED,
+            )
+
+
+def _shown_windows(source: Engine, run: RunRecord) -> Iterator[tuple[int, int]]:
+    """(document, window) of what is packed with the version that it is of."""
     for side in SIDES:
         model = run.pair.left if side == "left" else run.pair.right
         for layer in range(0 if model is None else model.n_layers):
             for _, _, _, document, window, *_ in examples.places(source, run.id, side, layer):
-                if (document, window) not in known:
-                    raise RunFileError(
-                        f"{path} is damaged: it lacks window {window} of document {document}, on "
-                        "which an example stands.",
-                        _DAMAGED,
-                    )
+                yield document, window
+    mined = tables_evidence.mined_counterexample
+    with reading(source) as connection:
+        for row in connection.execute(select(mined)):
+            for one in mined_packing.unpack(row.side, row.layer, row.neuron, row.mined):
+                yield one.document, one.window
 
 
 def _check_identity(path: Path, run: RunRecord) -> None:

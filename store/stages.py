@@ -122,14 +122,9 @@ class StageClaim:
 
     def clear(self) -> None:
         """Remove what was loaded, a table a transaction."""
-        key, mined = self.run.key, tables_evidence.counterexample
         for table in tables_evidence.OF_STAGE:
             with self() as connection:
-                connection.execute(delete(table).where(table.c.run_key == key))
-        with self() as connection:
-            connection.execute(
-                delete(mined).where(mined.c.run_key == key, mined.c.kind != "substitution")
-            )
+                connection.execute(delete(table).where(table.c.run_key == self.run.key))
         with self() as connection:
             self._clear_windows(connection)
 

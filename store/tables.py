@@ -322,37 +322,23 @@ histogram = Table(
     sqlite_with_rowid=False,
 )
 
-partner = Table(
-    "partner",
-    metadata,
-    *version_columns(),
-    Column("partners", LargeBinary, nullable=False),
-    PrimaryKeyConstraint(*VERSION),
-    version_reference(),
-    sqlite_with_rowid=False,
-)
-
-logit_effect = Table(
-    "logit_effect",
-    metadata,
-    *version_columns(),
-    Column("promoted", LargeBinary, nullable=False),
-    Column("suppressed", LargeBinary, nullable=False),
-    PrimaryKeyConstraint(*VERSION),
-    version_reference(),
-    sqlite_with_rowid=False,
-)
-
-# All examples of a version. Places come first, so that they can be read without the values, which
-# SQLite lays on other pages. That each stands on a window of the run is checked as they are loaded.
+# What only a version's own page shows: all its examples, and its partners and logit effects. Places
+# come first, so that they can be read without the values, which SQLite lays on another page; what
+# comes after them takes the room that they leave there. A version without examples has NULL for
+# them. That each stands on a window of the run is checked as they are loaded.
 example = Table(
     "example",
     metadata,
     *version_columns(),
-    Column("places", LargeBinary, nullable=False),
-    Column("snippets", LargeBinary, nullable=False),
+    Column("places", LargeBinary),
+    Column("snippets", LargeBinary),
+    Column("partners", LargeBinary, nullable=False),
+    Column("promoted", LargeBinary),
+    Column("suppressed", LargeBinary),
     PrimaryKeyConstraint(*VERSION),
     version_reference(),
+    CheckConstraint("(places IS NULL) = (snippets IS NULL)", name="whole"),
+    CheckConstraint("(promoted IS NULL) = (suppressed IS NULL)", name="effects_whole"),
     sqlite_with_rowid=False,
 )
 

@@ -33,7 +33,6 @@ from store.tables import (
 from store.types import CleanText, Json, Moment
 
 METHODS = ("exact", "estimate")
-KINDS = ("unlike", "silent", "substitution")
 
 #: Columns of `neuron_evidence` that the explorer sorts by, beside the counts.
 SORTED = (
@@ -278,11 +277,23 @@ candidate_context = Table(
     sqlite_with_rowid=False,
 )
 
+# All mined counterexamples of a version, packed. That each stands on a window of the run is checked
+# as they are loaded.
+mined_counterexample = Table(
+    "mined_counterexample",
+    metadata,
+    *version_columns(),
+    Column("mined", LargeBinary, nullable=False),
+    PrimaryKeyConstraint(*VERSION),
+    version_reference(),
+    sqlite_with_rowid=False,
+)
+
+# Those that were found by substitution.
 counterexample = Table(
     "counterexample",
     metadata,
     *version_columns(),
-    Column("kind", String(12), nullable=False),
     Column("rank", SmallInteger, nullable=False),
     Column("document", Integer, nullable=False),
     Column("window", Integer, nullable=False),
@@ -292,21 +303,15 @@ counterexample = Table(
     Column("own_values", LargeBinary, nullable=False),
     Column("distance", Double),
     Column("rule", CleanText, nullable=False),
-    # Of a substitution: the whole changed window, where it was changed and from what.
-    Column("tokens", LargeBinary),
-    Column("changed", Integer),
-    Column("original", Integer),
+    # The whole changed window, where it was changed and from what.
+    Column("tokens", LargeBinary, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("original", Integer, nullable=False),
     Column("original_activation", Double),
-    PrimaryKeyConstraint(*VERSION, "kind", "rank"),
+    PrimaryKeyConstraint(*VERSION, "rank"),
     version_reference(),
     _window_reference(),
-    one_of("kind", KINDS),
     CheckConstraint("start BETWEEN 0 AND position", name="start"),
-    CheckConstraint(
-        "(kind = 'substitution') = (tokens IS NOT NULL AND changed IS NOT NULL "
-        "AND original IS NOT NULL)",
-        name="substitution_whole",
-    ),
     Index(None, "run_key", "document", "window"),
 )
 
@@ -332,6 +337,7 @@ OF_STAGE: tuple[Table, ...] = (
     neuron_evidence,
     hidden_curve,
     sense,
+    mined_counterexample,
     layer_evidence,
     estimate_check,
     loss_difference,

@@ -11,10 +11,11 @@ examples of a layer show.
     codes = Snippets(spans).codes("left", 0)    [3, all tokens of all spans], one after the other
 
 packed      for each side and layer: 2 · layer + (1 for the right side) and the section's length,
-            "<u2" each, then the section
+            as `store.sevens`, then the section
 section     a byte: twice the number of spans, and 1 more if position 0 is there; the codes of
             position 0 "<i2", which no other token is like (BOS); of each span of further positions
-            the gap before it and its length, as numbers of seven bits a byte; HEAD; then a record
+            the gap before it and its length, as `store.sevens`; the head: so too the least codes
+            and ranges 1 and 2, then a byte each the width of a record and two slopes; a record
             for each position, the lowest bit first, of as many bits as the widest needs:
             (code 0 · range 1 + code 1) · range 2 + code 2, codes less the least, and less what
             the slopes foretell of code 1
@@ -29,6 +30,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from store import sevens
 from store.records import SIDES, FloatArray, Side
 
 ScaleCodes = npt.NDArray[np.int64]
@@ -52,7 +54,6 @@ _HEAD = np.dtype(
         ("slopes", "i1", 2),
     ]
 )
-_ENTRY = np.dtype([("place", "<u2"), ("length", "<u2")])
 
 #: By side and layer: [3, length] over a window's positions, NaN where no example needs them.
 Scales = Mapping[tuple[Side, int], FloatArray]
@@ -96,19 +97,19 @@ def pack_scales(scales: Scales) -> bytes | None:
         if len(section) >= 1 << 16:
             raise ValueError(f"scales of a window of {len(there)} tokens take too many bytes")
         place = 2 * layer + SIDES.index(side)
-        made.append(np.array((place, len(section)), _ENTRY).tobytes() + section)
+        made.append(sevens.write(place) + sevens.write(len(section)) + section)
     return b"".join(made) or None
 
 
 def _section(codes: ScaleCodes, there: npt.NDArray[np.bool_]) -> bytes:
     edges = np.flatnonzero(np.diff(there[1:], prepend=False, append=False)) + 1
     spans = edges.reshape(-1, 2).tolist()
-    made = [_sevens(2 * len(spans) + int(there[0]))]
+    made = [sevens.write(2 * len(spans) + int(there[0]))]
     if there[0]:
         made.append(codes[:, 0].astype("<i2").tobytes())
     before = 1
     for start, end in spans:
-        made += [_sevens(start - before), _sevens(end - start)]
+        made += [sevens.write(start - before), sevens.write(end - start)]
         before = end
     further = codes[:, np.flatnonzero(there[1:]) + 1]
     if further.shape[1]:
@@ -116,8 +117,25 @@ def _section(codes: ScaleCodes, there: npt.NDArray[np.bool_]) -> bytes:
         width = int(head["width"][0])
         bits = (records[:, None] >> np.arange(width)) & 1
         packed = np.packbits(bits.astype(bool).ravel(), bitorder="little").tobytes()
-        made += [head.tobytes(), packed]
+        made += [_head(head), packed]
     return b"".join(made)
+
+
+def _head(head: npt.NDArray[np.void]) -> bytes:
+    least, range1, range2, width, slopes = (head[name][0].tolist() for name in _HEAD.names or ())
+    made = [*map(sevens.write_signed, least), sevens.write(range1), sevens.write(range2)]
+    return b"".join(made) + bytes([width]) + np.array(slopes, "i1").tobytes()
+
+
+def _read_head(packed: bytes, at: int) -> tuple[tuple[Any, ...], int]:
+    """An entry of _HEAD, and where what follows begins."""
+    first, at = sevens.read_signed(packed, at)
+    second, at = sevens.read_signed(packed, at)
+    third, at = sevens.read_signed(packed, at)
+    range1, at = sevens.read(packed, at)
+    range2, at = sevens.read(packed, at)
+    slopes = (packed[at + 1] ^ 128) - 128, (packed[at + 2] ^ 128) - 128
+    return ((first, second, third), range1, range2, packed[at], slopes), at + 3
 
 
 def _records(codes: ScaleCodes) -> tuple[npt.NDArray[np.void], ScaleCodes]:
@@ -212,7 +230,7 @@ class _Found:
 
     @classmethod
     def _in(cls, section: bytes, start: int, length: int) -> _Found:
-        counted, at = _read_sevens(section, 0)
+        counted, at = sevens.read(section, 0)
         n_spans, bos = counted >> 1, None
         if counted & 1:
             bos, at = np.frombuffer(section, "<i2", 3, at), at + 6
@@ -224,8 +242,8 @@ class _Found:
             first_wanted, end_wanted, bos = start, start + length, None
         before, records, first = 1, 0, None
         for _ in range(n_spans):
-            gap, at = _read_sevens(section, at)
-            size, at = _read_sevens(section, at)
+            gap, at = sevens.read(section, at)
+            size, at = sevens.read(section, at)
             begin = before + gap
             if begin <= first_wanted and end_wanted <= begin + size:
                 first = records + first_wanted - begin
@@ -237,8 +255,8 @@ class _Found:
             first = 0
         if n_spans == 0:
             return cls(_EMPTY, b"", -1, bos)
-        head = np.frombuffer(section, _HEAD, 1, at)[0].item()
-        return cls(head, section[at + _HEAD.itemsize :], first - (start == 0), bos)
+        head, at = _read_head(section, at)
+        return cls(head, section[at:], first - (start == 0), bos)
 
 
 _MISSING = "the scales of a window's tokens are missing"
@@ -248,24 +266,7 @@ _EMPTY = ((0, 0, 0), 1, 1, 0, (0, 0))
 def _sections(packed: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at < len(packed):
-        number = packed[at] | packed[at + 1] << 8
-        end = at + 4 + (packed[at + 2] | packed[at + 3] << 8)
-        yield number, packed[at + 4 : end]
-        at = end
-
-
-def _sevens(number: int) -> bytes:
-    made = bytearray()
-    while number > 127:
-        made.append(128 | number & 127)
-        number >>= 7
-    made.append(number)
-    return bytes(made)
-
-
-def _read_sevens(packed: bytes, at: int) -> tuple[int, int]:
-    number, shift = 0, 0
-    while packed[at] > 127:
-        number |= (packed[at] & 127) << shift
-        at, shift = at + 1, shift + 7
-    return number | packed[at] << shift, at + 1
+        number, at = sevens.read(packed, at)
+        length, at = sevens.read(packed, at)
+        yield number, packed[at : at + length]
+        at += length

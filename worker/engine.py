@@ -20,6 +20,7 @@ from typing import Any, Protocol, Self
 
 import torch
 
+from store.errors import StoreError
 from worker.activations import Models, load_models
 from worker.errors import DiskError, WorkerError
 from worker.interrupts import deferred_interrupt
@@ -27,6 +28,9 @@ from worker.pairs import Version
 
 _AHEAD = 256  # tasks drawn ahead of the worker
 _AHEAD_SECONDS = 5.0  # but not longer than this, before the first
+
+#: Among tasks: none is to go out before another one's result has come.
+NOT_YET = object()
 
 #: Changes a task just before it goes out, with what is known only then.
 Stamp = Callable[[Any], Any]
@@ -37,9 +41,9 @@ class EngineError(WorkerError):
 
 
 def carried(error: Exception, where: str) -> Exception:
-    """A worker's fault as it crosses to the coordinator: a user's as it is, a disk's in words,
-    anything else with its trace. `where`: "a worker process", say."""
-    if isinstance(error, WorkerError):
+    """A worker's fault as it crosses to the coordinator: one with its reason as it is, a disk's in
+    words, anything else with its trace. `where`: "a worker process", say."""
+    if isinstance(error, WorkerError | StoreError):
         return error
     if isinstance(error, OSError) and error.errno is not None:
         return DiskError.of(error, where)
@@ -99,9 +103,10 @@ class Engine(Protocol):
     def run(self, job: Job, tasks: Iterable[Any], stamp: Stamp | None = None) -> Iterator[Any]:
         """Results of all tasks, then of all `finish`.
 
-        Tasks are drawn as they are needed, a bounded number ahead. On Ctrl-C every worker ends
-        its task and finishes the job, then `KeyboardInterrupt` is raised. Raises what a task
-        raised, and `EngineError` when a worker dies and no other can take its place.
+        Tasks are drawn as they are needed, a bounded number ahead; NOT_YET among them says that the
+        source is to be asked again once another result has come. On Ctrl-C every worker ends its
+        task and finishes the job, then `KeyboardInterrupt` is raised. Raises what a task raised,
+        and `EngineError` when a worker dies and no other can take its place.
         """
         ...
 
@@ -159,9 +164,9 @@ def _drawn_ahead(tasks: Iterable[Any]) -> Iterator[Any]:
     began = time.monotonic()
     while len(waiting) < _AHEAD and time.monotonic() - began < _AHEAD_SECONDS:
         task = next(source, None)
-        if task is None:
+        if task is None or task is NOT_YET:
             break
         waiting.append(task)
     while waiting:
         yield waiting.popleft()
-        waiting.extend(islice(source, 1))
+        waiting.extend(task for task in islice(source, 1) if task is not NOT_YET)

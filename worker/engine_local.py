@@ -24,7 +24,7 @@ from typing import Any, Self
 import torch
 
 from worker.activations import load_models
-from worker.engine import EngineError, Job, Stamp, Work, carried
+from worker.engine import NOT_YET, EngineError, Job, Stamp, Work, carried
 from worker.interrupts import deferred_interrupt
 from worker.pairs import Version
 
@@ -79,10 +79,11 @@ class Processes:
         with deferred_interrupt() as check:
             while True:
                 self._hand_out(waiting, stamp)
+                drawn = None
                 if not drained and len(waiting) < _AHEAD:
                     drawn = next(source, None)
                     drained = drawn is None
-                    if drawn is not None:
+                    if drawn is not None and drawn is not NOT_YET:
                         waiting.append(drawn)
                 idle = drained and not waiting
                 if idle:
@@ -91,7 +92,7 @@ class Processes:
                     if all(process.is_finished for process in self._running):
                         self.cpu_seconds = sum(process.cpu_seconds for process in self._running)
                         break
-                may_rest = drained or len(waiting) >= _AHEAD
+                may_rest = drained or drawn is NOT_YET or len(waiting) >= _AHEAD
                 yield from self._collect(0.2 if may_rest else 0.0)
                 try:
                     check()

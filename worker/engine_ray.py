@@ -21,7 +21,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from worker.engine import EngineError, Job, Stamp, kept, remembers
+from worker.engine import NOT_YET, EngineError, Job, Stamp, kept, remembers
 from worker.errors import UsageError
 from worker.interrupts import deferred_interrupt
 from worker.pairs import Version
@@ -79,10 +79,11 @@ class RayActors:
                         if actor.is_finished:  # before another one died
                             actor.begin(job)
                         actor.give(waiting.popleft(), stamp)
+                drawn = None
                 if not drained and len(waiting) < _AHEAD:
                     drawn = next(source, None)
                     drained = drawn is None
-                    if drawn is not None:
+                    if drawn is not None and drawn is not NOT_YET:
                         waiting.append(Task(drawn))
                 if drained and not waiting:
                     present = [actor for actor in self._actors if actor.starting is None]
@@ -90,7 +91,7 @@ class RayActors:
                         break
                     for actor in present:
                         actor.finish_when_idle()
-                may_rest = drained or len(waiting) >= _AHEAD
+                may_rest = drained or drawn is NOT_YET or len(waiting) >= _AHEAD
                 yield from self._collect(job, waiting, deaths, 0.2 if may_rest else 0.0)
                 try:
                     check()

@@ -1,37 +1,26 @@
-"""Which tokens a run shows: requests to the gather pass, and the records made of what it gives."""
+"""Which tokens a run shows: requests to the gather pass, and what is stored of what it gives."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from store.records import (
-    BANDS,
-    SIDES,
-    SITES,
-    ExampleRecord,
-    FloatArray,
-    HalfArray,
-    OtherValues,
-    Side,
-    Site,
-    WindowRecord,
-)
+from store.example_columns import FIELDS, ROLES, ExampleColumns, model_of
+from store.records import BANDS, SIDES, SITES, FloatArray, HalfArray, Side, Site, WindowRecord
 from store.token_scales import Scales
 from worker.accumulators.extremes import Ranked
 from worker.bands import DRAWN_BANDS, Draws
 from worker.contexts import Contexts, split_keys, window_keys
 from worker.correspondence import Correspondence
-from worker.gather import REQUEST, Gathered, Requests, make_snippets
+from worker.gather import REQUEST, WHOSE, Gathered, Requests, make_snippets
 from worker.layer_job import LayerResults
 from worker.layout import Layout, SideLayout
 from worker.quantiles import Quantiles
 from worker.sample import Sample
 from worker.statistics import Statistics
-
-_CHUNK = 4096
 
 
 def requests(
@@ -103,129 +92,168 @@ def _of_draws(
     return found
 
 
-def example_records(
-    wanted: Requests,
-    gathered: Gathered,
-    contexts: Contexts,
-    layout: Layout,
-    quantiles: dict[tuple[Side, int], Quantiles],
-) -> Iterator[ExampleRecord]:
-    """Records of all requests, in their order; reads the gathered files a chunk at a time."""
-    values = {whose: gathered.values(whose) for whose in ("own", "same_index", "match")}
-    focus = gathered.focus()
-    scales = {side: gathered.scales(side) for side in gathered.scaled}
-    for start in range(0, len(wanted), _CHUNK):
-        end = min(start + _CHUNK, len(wanted))
-        yield from _chunk(
-            wanted[start:end],
-            {whose: np.array(array[start:end]) for whose, array in values.items()},
-            np.array(focus[start:end]),
-            {side: np.array(array[start:end]) for side, array in scales.items()},
-            contexts,
-            layout,
-            quantiles,
-        )
+@dataclass(frozen=True)
+class ExamplePart:
+    """All examples of some versions of one side and layer: rows of the gathered arrays from `first`
+    on. keys: [n], of their windows (`contexts.window_keys`); focus: [n], the activation there;
+    shares: [2, n], as `quantile_shares` gives them."""
+
+    side: Side
+    layer: int
+    first: int
+    wanted: Requests
+    keys: npt.NDArray[np.int64]
+    focus: npt.NDArray[np.float32]
+    shares: npt.NDArray[np.float64]
+
+    def __str__(self) -> str:
+        return f"packing examples of {self.side} L{self.layer}N{self.wanted['neuron'][0]}"
 
 
-class WindowScales:
-    """What SoLU and its LayerNorm divide the tokens of a run's snippets by, window by window."""
-
-    def __init__(self, wanted: Requests, gathered: Gathered, contexts: Contexts) -> None:
-        self._wanted = wanted
-        self._contexts = contexts
-        self._scales = {side: gathered.scales(side) for side in gathered.scaled}
-        self._order = np.lexsort([wanted["layer"], wanted["window"]])
-        self._windows = wanted["window"][self._order]
-
-    def of(self, window: WindowRecord) -> Scales | None:
-        """The scales of one window's tokens that examples show, by side and layer."""
-        if not self._scales:
-            return None
-        key = window_keys(np.array([window.document]), np.array([window.window]))
-        index = int(self._contexts.find(key)[0])
-        first, end = np.searchsorted(self._windows, [index, index + 1]).tolist()
-        rows = self._order[first:end]
-        offset = np.arange(self._wanted["length"][rows].max(initial=0))
-        inside = offset < self._wanted["length"][rows][:, None]
-        places = self._wanted["start"][rows][:, None] + offset
-        layers = self._wanted["layer"][rows]
-        made: dict[tuple[Side, int], FloatArray] = {}
-        for side, gathered in self._scales.items():
-            found = np.asarray(gathered[rows])[:, :, : len(offset)].transpose(1, 0, 2)
-            for layer in np.unique(layers).tolist():
-                here = inside & (layers == layer)[:, None]
-                scales = np.full((3, len(window.tokens)), np.nan, np.float32)
-                scales[:, places[here]] = found[:, here]
-                made[side, layer] = scales
-        return made
-
-
-def _chunk(
-    wanted: Requests,
-    values: dict[str, HalfArray],
-    focus: npt.NDArray[np.float32],
-    scales: dict[Side, FloatArray],
-    contexts: Contexts,
-    layout: Layout,
-    quantiles: dict[tuple[Side, int], Quantiles],
-) -> Iterator[ExampleRecord]:
-    shares = _shares(wanted, focus, layout, quantiles)
-    documents, windows = (part.tolist() for part in split_keys(contexts.keys[wanted["window"]]))
-    columns = {name: wanted[name].tolist() for name in wanted.dtype.names or ()}
-    for i in range(len(wanted)):
-        side = SIDES[columns["side"][i]]
-        own = layout[side]
-        length, neuron, match = columns["length"][i], columns["neuron"][i], columns["match"][i]
-        other = layout.other(side)
-        same = matched = None
-        if other is not None:
-            same = _other(other, neuron, values["same_index"][i], length, shares[i, 0])
-            if match >= 0:
-                matched = _other(other, match, values["match"][i], length, shares[i, 1])
-        yield ExampleRecord(
-            side=side,
-            layer=columns["layer"][i],
-            neuron=neuron,
-            band=BANDS[columns["band"][i]],
-            rank=columns["rank"][i],
-            document=documents[i],
-            window=windows[i],
-            position=columns["position"][i],
-            activation=float(focus[i, 0]),
-            start=columns["start"][i],
-            values=_sites(own, values["own"][i], length),
-            same_index=same,
-            match=matched,
-            scales={one: array[i][:, :length] for one, array in scales.items()},
-        )
-
-
-def _shares(
-    wanted: Requests,
-    focus: npt.NDArray[np.float32],
-    layout: Layout,
-    quantiles: dict[tuple[Side, int], Quantiles],
+def quantile_shares(
+    wanted: Requests, focus: npt.NDArray[np.float32], other: Quantiles | None
 ) -> npt.NDArray[np.float64]:
-    """[N, 2]: quantiles of the other version's focus value, of the same index and the match."""
-    found = np.full((len(wanted), 2), np.nan)
-    for one, layer in layout.layers():
-        other = layout.other(one.side)
-        if other is None:
-            continue
-        here = (wanted["side"] == SIDES.index(one.side)) & (wanted["layer"] == layer)
-        of = quantiles[other.side, layer]
-        for column, name in enumerate(("neuron", "match")):
-            rows = np.flatnonzero(here & (wanted[name] >= 0))
-            neurons = wanted[name][rows].astype(np.int64)
-            found[rows, column] = of.share_below(neurons, focus[rows, column + 1])
+    """[2, N]: quantiles of the other model's value at the focus, of the same index and the match;
+    NaN where there is none. focus: [N, 3], of one side and layer; other: the other side's."""
+    found = np.full((2, len(wanted)), np.nan)
+    if other is None:
+        return found
+    for row, name in enumerate(("neuron", "match")):
+        here = np.flatnonzero(wanted[name] >= 0)
+        found[row, here] = other.share_below(
+            wanted[name][here].astype(np.int64), focus[here, row + 1]
+        )
     return found
 
 
-def _other(
-    layout: SideLayout, neuron: int, values: HalfArray, length: int, share: float
-) -> OtherValues:
-    return OtherValues(neuron, _sites(layout, values, length), float(share))
+@dataclass(frozen=True)
+class ScalePart:
+    """Where the scales of some windows' tokens stand: for each snippet on them its row in the
+    gathered arrays and its request; the i-th window's are [ends[i], ends[i + 1])."""
+
+    rows: npt.NDArray[np.int64]
+    wanted: Requests
+    ends: npt.NDArray[np.int64]
 
 
-def _sites(layout: SideLayout, values: HalfArray, length: int) -> dict[Site, HalfArray]:
-    return {site: values[SITES.index(site), :length] for site in layout.sites}
+class ScaleRows:
+    """The snippets on each window."""
+
+    def __init__(self, wanted: Requests) -> None:
+        self._wanted = wanted
+        self._order = np.lexsort([wanted["layer"], wanted["window"]])
+        self._windows = wanted["window"][self._order]
+
+    def of(self, windows: npt.NDArray[np.int64]) -> ScalePart:
+        """Those on some windows, ascending indices of the run's contexts with none between them
+        that snippets stand on."""
+        first = int(np.searchsorted(self._windows, windows[0]))
+        ends = np.searchsorted(self._windows, windows, side="right")
+        rows = self._order[first : ends[-1]]
+        return ScalePart(rows, self._wanted[rows], np.array([0, *(ends - first)]))
+
+
+class GatheredRows:
+    """What is made of the gathered arrays, of which a part at a time is read."""
+
+    def __init__(self, gathered: Gathered, layout: Layout) -> None:
+        self._values = [gathered.values(whose) for whose in WHOSE]
+        self._scales = {side: gathered.scales(side) for side in gathered.scaled}
+        self._snippet = gathered.snippet
+        self._layout = layout
+
+    def versions(self, part: ExamplePart) -> Iterator[ExampleColumns]:
+        """The examples of each version of a part, in their order."""
+        here = slice(part.first, part.first + len(part.wanted))
+        values = [np.array(array[here]) for array in self._values]
+        scales = {side: np.array(array[here]) for side, array in self._scales.items()}
+        fields = self._fields(part)
+        begins = np.flatnonzero(np.diff(part.wanted["neuron"], prepend=-1)).tolist()
+        for first, end in zip(begins, [*begins[1:], len(part.wanted)], strict=True):
+            mine = slice(first, end)
+            yield self._columns(
+                part,
+                mine,
+                fields[:, mine],
+                [array[mine] for array in values],
+                {side: array[mine] for side, array in scales.items()},
+            )
+
+    def _fields(self, part: ExamplePart) -> npt.NDArray[np.int64]:
+        """[FIELDS, n]; `present` and `match_neuron` last."""
+        wanted = part.wanted
+        has_other = self._layout.other(part.side) is not None
+        match = np.where(has_other & (wanted["match"] >= 0), wanted["match"], -1)
+        present = 1 | has_other << 1 | (match >= 0) << 2
+        columns = {
+            **dict(zip(("document", "window"), split_keys(part.keys), strict=True)),
+            **{name: wanted[name] for name in ("position", "band", "rank", "length")},
+            "before": wanted["position"] - wanted["start"],
+            "present": present,
+            "match_neuron": np.maximum(match, 0),
+        }
+        return np.stack([np.asarray(columns[name], np.int64) for name in FIELDS])
+
+    def _columns(
+        self,
+        part: ExamplePart,
+        mine: slice,
+        fields: npt.NDArray[np.int64],
+        gathered: list[HalfArray],
+        gathered_scales: dict[Side, FloatArray],
+    ) -> ExampleColumns:
+        inside = np.arange(self._snippet) < fields[FIELDS.index("length")][:, None]
+        present = fields[FIELDS.index("present")]
+        values: list[dict[Site, HalfArray]] = []
+        scales: list[FloatArray | None] = []
+        for number, role in enumerate(ROLES):
+            some = np.flatnonzero(present >> number & 1)
+            values.append({})
+            scales.append(None)
+            if not len(some):
+                continue
+            model, tokens = model_of(role, part.side), inside[some]
+            taken = gathered[number][some]
+            for site in self._layout[model].sites:
+                values[-1][site] = taken[:, SITES.index(site)][tokens]
+            if model in gathered_scales:
+                scales[-1] = gathered_scales[model][some].transpose(1, 0, 2)[:, tokens]
+        return ExampleColumns(
+            part.side,
+            part.layer,
+            int(part.wanted["neuron"][mine.start]),
+            fields,
+            part.focus[mine],
+            part.shares[:, mine],
+            tuple(values),
+            tuple(scales),
+        )
+
+    def window_scales(
+        self, windows: list[WindowRecord], part: ScalePart | None
+    ) -> Callable[[WindowRecord], Scales | None]:
+        """What gives the scales of one of these windows' tokens that examples show, by side and
+        layer: what SoLU and its LayerNorm divide them by."""
+        if part is None:
+            return lambda window: None
+        number = {(one.document, one.window): i for i, one in enumerate(windows)}
+        found = {side: np.asarray(array[part.rows]) for side, array in self._scales.items()}
+
+        def of(window: WindowRecord) -> Scales:
+            i = number[window.document, window.window]
+            mine = slice(int(part.ends[i]), int(part.ends[i + 1]))
+            wanted = part.wanted[mine]
+            offset = np.arange(wanted["length"].max(initial=0))
+            inside = offset < wanted["length"][:, None]
+            places = wanted["start"][:, None] + offset
+            made: dict[tuple[Side, int], FloatArray] = {}
+            for side, gathered in found.items():
+                values = gathered[mine][:, :, : len(offset)].transpose(1, 0, 2)
+                for layer in np.unique(wanted["layer"]).tolist():
+                    here = inside & (wanted["layer"] == layer)[:, None]
+                    scales = np.full((3, len(window.tokens)), np.nan, np.float32)
+                    scales[:, places[here]] = values[:, here]
+                    made[side, layer] = scales
+            return made
+
+        return of

@@ -118,11 +118,11 @@ def _compute(
         watch = Watch(engine)
         plan = steps.tried_batch(plan, engine)
         found, findings = find(plan, engine, directory, reporter, watch, flush_seconds)
-    run = run_record(plan, watch, found)
-    try:
-        stored = publish(database, run, findings, reporter)
-    except AlreadyPublished as error:  # by another process, meanwhile
-        stored = error.run
+        run = run_record(plan, watch, found)
+        try:
+            stored = publish(database, run, findings, engine, reporter)
+        except AlreadyPublished as error:  # by another process, meanwhile
+            stored = error.run
     directory.clear_passing()
     return stored
 

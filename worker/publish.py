@@ -6,28 +6,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from store.engine import Engine
+from store.engine import Engine as Database
 from store.publish import loading
-from store.records import (
-    CorrespondenceRecord,
-    LayerRecord,
-    LogitEffectsRecord,
-    LossRecord,
-    NeuronRecord,
-    PartnerRecord,
-    RunRecord,
-    Side,
-    Site,
-    SiteStatistics,
-)
-from worker.accumulators.distribution import SiteDistribution
+from store.records import SIDES, LayerRecord, LossRecord, RunRecord
 from worker.contexts import Contexts
-from worker.correspondence import NOTHING, Correspondence
-from worker.examples import WindowScales, example_records
+from worker.correspondence import Correspondence
+from worker.engine import Engine
+from worker.examples import ExamplePart, ScaleRows, quantile_shares
 from worker.gather import Gathered, Requests
+from worker.in_order import in_order
 from worker.layer_job import LayerResults
-from worker.layout import Layout, SideLayout, hook_point
+from worker.layout import Layout, SideLayout
+from worker.neuron_parts import NeuronPart
+from worker.packing_job import (
+    NEURONS,
+    TOKENS,
+    VERSIONS,
+    WINDOWS,
+    PackingJob,
+    Part,
+    TokenPart,
+    WindowPart,
+)
 from worker.quantiles import Quantiles
 from worker.reporter import Reporter
 from worker.statistics import Statistics
@@ -49,8 +51,14 @@ class Findings:
     tokens: TokenIndex
 
 
-def publish(engine: Engine, run: RunRecord, findings: Findings, reporter: Reporter) -> RunRecord:
-    """Load the run's records and publish its statistics; raises `AlreadyPublished`."""
+def publish(
+    database: Database, run: RunRecord, findings: Findings, engine: Engine, reporter: Reporter
+) -> RunRecord:
+    """Load the run's records and publish its statistics; raises `AlreadyPublished`.
+
+    The engine's workers pack the rows. They go in by this process alone, in one order, so that what
+    is stored is the same for any number of workers.
+    """
     contexts = findings.contexts
     shown = np.unique(findings.requests["window"])
     total = findings.layout.versions + len(findings.requests) + len(shown)
@@ -62,102 +70,96 @@ def publish(engine: Engine, run: RunRecord, findings: Findings, reporter: Report
             reporter.advance(sum(written.values()))
 
     reporter.step("publish", total, "rows")
-    distributions = {
-        (one.side, layer): findings.statistics.distribution(one.side, layer).compute()
-        for one, layer in findings.layout.layers()
-    }
-    quantiles = {
-        (one.side, layer): Quantiles(distributions[one.side, layer][one.display_site])
-        for one, layer in findings.layout.layers()
-    }
-    with loading(engine, run, progress) as loader:
+    parts = Parts(findings, shown)
+    with loading(database, run, progress) as loader:
         loader.vocabulary(findings.vocabulary)
         loader.documents(contexts.document_records(shown))
-        scales = WindowScales(findings.requests, findings.gathered, contexts)
-        loader.windows(contexts.window_records(shown.tolist()), scales.of)
-        for one, layer in findings.layout.layers():
-            loader.neurons(
-                neuron_records(one, layer, distributions[one.side, layer], findings.results)
-            )
-        loader.examples(
-            example_records(
-                findings.requests, findings.gathered, contexts, findings.layout, quantiles
-            )
-        )
+        loader.token_index(findings.tokens.counts(), spreads=parts.job.spreads.values())
+        for part in in_order(engine, parts.job, parts.tasks(), parts.cut_out):
+            loader.packed(part)
         loader.layers(_layers(findings.results))
         loader.losses(findings.losses)
-        tokens = findings.tokens
-        loader.token_index(tokens.counts(), tokens.records(), tokens.spreads())
         return loader.publish("statistics")
 
 
-def neuron_records(
-    one: SideLayout,
-    layer: int,
-    distribution: dict[Site, SiteDistribution],
-    results: LayerResults,
-) -> Iterator[NeuronRecord]:
-    """Records of the versions of one layer of one side."""
-    display = distribution[one.display_site]
-    threshold = display.mean + 0.1 * (display.max - display.mean)
-    neurons = np.arange(one.n_neurons)
-    density = 1.0 - Quantiles(display).share_below(neurons, threshold.astype(np.float32))
-    density[display.min == display.max] = 0.0
-    draws = results.draws[one.side, layer]
-    correspondence, partners = _correspondence(results, one.side, layer, one.n_neurons)
-    effects: list[LogitEffectsRecord] = results.logit_effects[one.side, layer]
-    for j in range(one.n_neurons):
-        edges = None
-        if draws is not None:
-            half, nine, high, highest = (float(edge) for edge in draws.edges[j])
-            edges = half, nine, high, highest
-        yield NeuronRecord(
-            side=one.side,
-            layer=layer,
-            neuron=j,
-            display_site=one.display_site,
-            sites={
-                site: _site_statistics(hook_point(layer, site), distribution[site], j)
-                for site in one.sites
-            },
-            density=float(density[j]),
-            density_threshold=float(threshold[j]),
-            band_edges=edges,
-            correspondence=correspondence[j],
-            logit_effects=effects[j],
-            partners=partners[j],
+#: What a task is of: its kind, a side and layer or none, and from where to where.
+_Span = tuple[str, tuple[SideLayout, int] | None, int, int]
+
+
+class Parts:
+    """The findings in parts, a task each, in the order in which their rows go in."""
+
+    def __init__(self, findings: Findings, shown: npt.NDArray[np.int64]) -> None:
+        self._of = findings
+        self._shown = shown
+        self._distributions = {
+            (one.side, layer): findings.statistics.distribution(one.side, layer).compute()
+            for one, layer in findings.layout.layers()
+        }
+        self._quantiles = {
+            (one.side, layer): Quantiles(self._distributions[one.side, layer][one.display_site])
+            for one, layer in findings.layout.layers()
+        }
+        self._scales = ScaleRows(findings.requests)
+        self._focus = findings.gathered.focus()
+        self.job = PackingJob(
+            findings.layout,
+            findings.gathered,
+            findings.tokens,
+            {(one.side, one.layer): one for one in findings.tokens.spreads()},
+            len(findings.vocabulary),
         )
 
+    def tasks(self) -> Iterator[_Span]:
+        """All tasks, which `cut_out` fills."""
+        layers = list(self._of.layout.layers())
+        for first, end in _spans(len(self._shown), WINDOWS):
+            yield "windows", None, first, end
+        for layer in layers:
+            for first, end in _spans(layer[0].n_neurons, NEURONS):
+                yield "neurons", layer, first, end
+        requests = self._of.requests
+        for one, number in layers:
+            here = (requests["side"] == SIDES.index(one.side)) & (requests["layer"] == number)
+            rows = np.flatnonzero(here)  # one after the other
+            begins = np.flatnonzero(np.diff(requests["neuron"][rows], prepend=-1))
+            ends = [*begins[VERSIONS::VERSIONS].tolist(), len(rows)] if len(rows) else []
+            for first, end in zip([0, *ends], ends, strict=False):
+                yield "examples", (one, number), int(rows[first]), int(rows[end - 1]) + 1
+        for first, end in _spans(len(self._of.tokens), TOKENS):
+            yield "tokens", None, first, end
 
-def _correspondence(
-    results: LayerResults, side: Side, layer: int, n: int
-) -> tuple[list[CorrespondenceRecord], list[tuple[PartnerRecord, ...]]]:
-    both = results.correspondence[layer]
-    if not isinstance(both, Correspondence):
-        return [NOTHING] * n, both
-    if side == "left":
-        return both.left, both.left_partners
-    return both.right, both.right_partners
+    def cut_out(self, span: _Span) -> Part:
+        """What a worker needs for a task."""
+        kind, place, first, end = span
+        if kind == "windows":
+            return self._windows(first, end)
+        if kind == "tokens":
+            return TokenPart(first, end)
+        assert place is not None
+        one, layer = place
+        if kind == "neurons":
+            distribution = self._distributions[one.side, layer]
+            return NeuronPart.of(one, layer, first, end, distribution, self._of.results)
+        other = self._of.layout.other(one.side)
+        quantiles = None if other is None else self._quantiles[other.side, layer]
+        wanted, focus = self._of.requests[first:end], np.array(self._focus[first:end])
+        keys = self._of.contexts.keys[wanted["window"]]
+        shares = quantile_shares(wanted, focus, quantiles)
+        return ExamplePart(one.side, layer, first, wanted, keys, focus[:, 0], shares)
+
+    def _windows(self, first: int, end: int) -> WindowPart:
+        indices = self._shown[first:end]
+        records = list(self._of.contexts.window_records(indices.tolist()))
+        scaled = self._of.gathered.scaled
+        return WindowPart(records, self._scales.of(indices) if scaled else None)
+
+
+def _spans(n: int, size: int) -> Iterator[tuple[int, int]]:
+    for first in range(0, n, size):
+        yield first, min(first + size, n)
 
 
 def _layers(results: LayerResults) -> Iterator[LayerRecord]:
     for layer, both in sorted(results.correspondence.items()):
         yield LayerRecord(layer, both.cka if isinstance(both, Correspondence) else None)
-
-
-def _site_statistics(name: str, of: SiteDistribution, j: int) -> SiteStatistics:
-    return SiteStatistics(
-        hook_point=name,
-        n=of.n,
-        mean=_defined(of.mean[j]),
-        std=_defined(of.std[j]),
-        skewness=_defined(of.skewness[j]),
-        kurtosis=_defined(of.kurtosis[j]),
-        min=_defined(of.min[j]),
-        max=_defined(of.max[j]),
-        counts=of.counts[j],
-    )
-
-
-def _defined(value: np.floating) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -257,14 +257,17 @@ class TokenIndex:
             )
             yield spread_of(one.side, layer, one.n_neurons, both)
 
-    def records(self) -> Iterator[TokenNeuronsRecord]:
-        """By token, then side and layer."""
+    def __len__(self) -> int:
+        return len(self.by_token.tokens)
+
+    def records(self, first: int, end: int) -> Iterator[TokenNeuronsRecord]:
+        """Of the tokens [first, end) of the index, by token, then side and layer."""
         layers = []
         for one, layer in self.layout.layers():
             path = self.directory / f"{one.side}.{layer}"
-            offsets = np.load(f"{path}.offsets.npy").tolist()
+            offsets = np.load(f"{path}.offsets.npy", "r")[first : end + 1].tolist()
             layers.append((one.side, layer, offsets, np.load(f"{path}.entries.npy", "r")))
-        for i, token in enumerate(self.by_token.tokens.tolist()):
+        for i, token in enumerate(self.by_token.tokens[first:end].tolist()):
             for side, layer, offsets, entries in layers:
                 found = np.array(entries[offsets[i] : offsets[i + 1]])
                 if len(found):

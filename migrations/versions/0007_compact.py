@@ -1,4 +1,4 @@
-"""A version's examples, histograms and partners in one row each; values as codes, packed.
+"""A row a version for its examples, histograms and mined counterexamples; values as codes, packed.
 
 Examples' values and the numbers of the inverted index are rounded to the precision that
 `store.value_codes` and `store.log_codes` state; a downgrade gives the tables back with the rounded
@@ -16,7 +16,7 @@ Revises: 0006
 """
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -24,7 +24,9 @@ import numpy as np
 import sqlalchemy as sa
 from alembic import op
 
-from store import packing
+from store import mined_packing, packing
+from store.evidence_records import CounterexampleRecord
+from store.example_columns import of_records
 from store.example_packing import pack_places, pack_values, unpack, unpack_places
 from store.records import BANDS, ExampleRecord, OtherValues
 from store.token_records import spread_of
@@ -47,6 +49,7 @@ def upgrade() -> None:
     _remake("partner", [_blob("partners")], _partners_together, rowid=False)
     op.drop_index(op.f("ix_example_run_key_document_window"), table_name="example")
     _remake("example", [_blob("places"), _blob("snippets")], _examples_together, rowid=False)
+    _join_examples()
     op.add_column("window", sa.Column("scales", sa.LargeBinary(), nullable=True))
     _rewrite_windows(_old_tokens, packing.pack_window)
     op.create_table(
@@ -66,13 +69,18 @@ def upgrade() -> None:
         lambda packed, spread: _old_firing(packed),
         lambda read, spread: packing.pack_firing(*read, spread=spread),
     )
-    _rewrite_mass(_old_mass, packing.pack_mass)
+    _rewrite_arrays("hidden_curve", "mass", _old_mass, packing.pack_mass)
+    _rewrite_arrays("joint_density", "counts", _old_counts, packing.pack_counts)
+    _counterexamples_together()
 
 
 def downgrade() -> None:
-    _rewrite_mass(packing.unpack_mass, _as_old_mass)
+    _counterexamples_apart()
+    _rewrite_arrays("joint_density", "counts", packing.unpack_counts, _as_old_counts)
+    _rewrite_arrays("hidden_curve", "mass", packing.unpack_mass, _as_old_mass)
     _rewrite_firing(_spreads(), packing.unpack_firing, lambda read, spread: _as_old_firing(*read))
     op.drop_table("token_spread")
+    _part_examples()
     _remake(
         "example",
         [
@@ -149,12 +157,7 @@ def _remake(
     By way of a table without constraints: while both stand, their names would be the same.
     """
     connection = op.get_bind()
-    version = [
-        sa.Column("run_key", sa.Integer(), nullable=False),
-        sa.Column("side", sa.String(length=5), nullable=False),
-        sa.Column("layer", sa.SmallInteger(), nullable=False),
-        sa.Column("neuron", sa.Integer(), nullable=False),
-    ]
+    version = _version_columns()
     old = sa.Table(name, sa.MetaData(), autoload_with=connection, resolve_fks=False)
     plain = (sa.Column(column.name, column.type) for column in (*version, *columns))
     staged = op.create_table(f"{name}_0007", *plain)
@@ -174,19 +177,128 @@ def _remake(
         *version,
         *columns,
         *constraints,
-        sa.ForeignKeyConstraint(
-            VERSION,
-            [f"neuron.{part}" for part in VERSION],
-            name=op.f(f"fk_{name}_run_key_side_layer_neuron"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint(*VERSION, *key, name=op.f(f"pk_{name}")),
+        *_version_constraints(name, (*VERSION, *key)),
         sqlite_with_rowid=rowid,
     )
     names = [column.name for column in staged.columns]
     in_order = sa.select(staged).order_by(*(staged.c[part] for part in (*VERSION, *key)))
     connection.execute(new.insert().from_select(names, in_order))
     op.drop_table(staged.name)
+
+
+BESIDE = ("partners", "promoted", "suppressed")
+
+
+def _join_examples() -> None:
+    """One row of `example` for a version's row there, in `partner` and in `logit_effect`."""
+    neuron = _named("neuron", VERSION)
+    parts = {
+        "example": _named("example", (*VERSION, "places", "snippets")),
+        "partner": _named("partner", (*VERSION, "partners")),
+        "logit_effect": _named("logit_effect", (*VERSION, "promoted", "suppressed")),
+    }
+    joined: Any = neuron
+    for part in parts.values():
+        joined = joined.outerjoin(
+            part, sa.and_(*(part.c[name] == neuron.c[name] for name in VERSION))
+        )
+    nothing = sa.literal(packing.pack_partners([]), sa.LargeBinary())
+    found = sa.select(
+        *neuron.c,
+        parts["example"].c.places,
+        parts["example"].c.snippets,
+        sa.func.coalesce(parts["partner"].c.partners, nothing).label("partners"),
+        parts["logit_effect"].c.promoted,
+        parts["logit_effect"].c.suppressed,
+    ).select_from(joined)
+    blobs = [sa.Column(name, sa.LargeBinary(), nullable=name != "partners") for name in BESIDE]
+    _replace(
+        "example",
+        [
+            sa.Column("places", sa.LargeBinary(), nullable=True),
+            sa.Column("snippets", sa.LargeBinary(), nullable=True),
+            *blobs,
+        ],
+        found,
+        *(
+            sa.CheckConstraint(f"({one} IS NULL) = ({other} IS NULL)", name=op.f(name))
+            for name, one, other in (
+                ("ck_example_whole", "places", "snippets"),
+                ("ck_example_effects_whole", "promoted", "suppressed"),
+            )
+        ),
+        dropped=parts,
+    )
+
+
+def _part_examples() -> None:
+    """The other way round, with the packed arrays as they are."""
+    example = _named("example", (*VERSION, "places", "snippets", *BESIDE))
+    for name, columns, some in (
+        ("partner", ("partners",), None),
+        ("logit_effect", ("promoted", "suppressed"), example.c.promoted.is_not(None)),
+        ("example", ("places", "snippets"), example.c.places.is_not(None)),
+    ):
+        found = sa.select(*(example.c[part] for part in (*VERSION, *columns)))
+        found = found if some is None else found.where(some)
+        dropped = ("example",) if name == "example" else ()
+        _replace(name, [_blob(column) for column in columns], found, dropped=dropped)
+
+
+def _named(name: str, columns: Iterable[str]) -> sa.TableClause:
+    return sa.table(name, *map(sa.column, columns))
+
+
+def _replace(
+    name: str,
+    columns: list[sa.Column[Any]],
+    found: sa.Select[Any],
+    *constraints: Any,
+    dropped: Iterable[str] = (),
+) -> None:
+    """Make a table of a row a version from what is found in those that are dropped then.
+
+    By way of a table without constraints: while both stand, their names would be the same.
+    """
+    connection = op.get_bind()
+    plain = (sa.Column(one.name, one.type) for one in (*_version_columns(), *columns))
+    staged = op.create_table(f"{name}_0007", *plain)
+    names = [column.name for column in staged.columns]
+    connection.execute(staged.insert().from_select(names, found))
+    for one in dropped:
+        op.drop_table(one)
+    new = op.create_table(
+        name,
+        *_version_columns(),
+        *columns,
+        *constraints,
+        *_version_constraints(name, VERSION),
+        sqlite_with_rowid=False,
+    )
+    in_order = sa.select(staged).order_by(*(staged.c[part] for part in VERSION))
+    connection.execute(new.insert().from_select(names, in_order))
+    op.drop_table(staged.name)
+
+
+def _version_columns() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("run_key", sa.Integer(), nullable=False),
+        sa.Column("side", sa.String(length=5), nullable=False),
+        sa.Column("layer", sa.SmallInteger(), nullable=False),
+        sa.Column("neuron", sa.Integer(), nullable=False),
+    ]
+
+
+def _version_constraints(name: str, key: Iterable[str]) -> list[Any]:
+    return [
+        sa.ForeignKeyConstraint(
+            VERSION,
+            [f"neuron.{part}" for part in VERSION],
+            name=op.f(f"fk_{name}_run_key_side_layer_neuron"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(*key, name=op.f(f"pk_{name}")),
+    ]
 
 
 def _by_version(rows: list[Row]) -> Iterator[tuple[Row, list[Row]]]:
@@ -247,8 +359,8 @@ def _partners_apart(rows: list[Row]) -> list[Row]:
 def _examples_together(rows: list[Row]) -> list[Row]:
     made = []
     for place, some in _by_version(rows):
-        records = [_old_example(row) for row in some]
-        made.append(place | {"places": pack_places(records), "snippets": pack_values(records)})
+        columns = of_records([_old_example(row) for row in some])
+        made.append(place | {"places": pack_places(columns), "snippets": pack_values(columns)})
     return made
 
 
@@ -451,24 +563,26 @@ def _as_old_firing(neurons: Any, *values: Any) -> bytes:
     return bytes([width]) + b"".join(column.tobytes() for column in columns)
 
 
-def _rewrite_mass(read: Callable[[bytes], Any], write: Callable[[Any], bytes]) -> None:
-    """Write the mass of each row of `hidden_curve` anew, a layer at a time."""
+def _rewrite_arrays(
+    table: str, column: str, read: Callable[[bytes], Any], write: Callable[[Any], bytes]
+) -> None:
+    """Write a packed array of each version anew, a layer at a time."""
     connection = op.get_bind()
-    curve = sa.table("hidden_curve", *map(sa.column, (*VERSION, "mass")))
+    named = _named(table, (*VERSION, column))
     change = (
-        curve.update()
-        .where(*(curve.c[part] == sa.bindparam(f"its_{part}") for part in VERSION))
-        .values(mass=sa.bindparam("written", type_=sa.LargeBinary()))
+        named.update()
+        .where(*(named.c[part] == sa.bindparam(f"its_{part}") for part in VERSION))
+        .values({column: sa.bindparam("written", type_=sa.LargeBinary())})
     )
-    layers = sa.select(*(curve.c[part] for part in VERSION[:3])).distinct()
+    layers = sa.select(*(named.c[part] for part in VERSION[:3])).distinct()
     for place in connection.execute(layers).all():
-        here = (curve.c[part] == value for part, value in zip(VERSION[:3], place, strict=True))
+        here = (named.c[part] == value for part, value in zip(VERSION[:3], place, strict=True))
         changes = [
             {
                 **{f"its_{part}": value for part, value in zip(VERSION, row[:4], strict=True)},
-                "written": write(read(row.mass)),
+                "written": write(read(row[4])),
             }
-            for row in connection.execute(curve.select().where(*here)).all()
+            for row in connection.execute(named.select().where(*here)).all()
         ]
         connection.execute(change, changes)
 
@@ -484,3 +598,129 @@ def _as_old_mass(mass: Any) -> bytes:
     shares = (mass.astype(np.float64) / largest if largest > 0 else mass).astype("<f2")
     planes = shares.view(np.uint8).reshape(-1, 2).T.tobytes()
     return np.array([largest], "<f8").tobytes() + zlib.compress(planes)
+
+
+#: Columns of `counterexample` that stand in both, and those of a mined one.
+_CHANGED = ("tokens", "changed", "original", "original_activation")
+_FOUND = (
+    *("rank", "document", "window", "position", "start", "activation", "own_values"),
+    *("distance", "rule"),
+)
+
+
+def _counterexamples_together() -> None:
+    """Mined counterexamples as a row a version; those by substitution stay in their table."""
+    connection = op.get_bind()
+    mined = op.create_table(
+        "mined_counterexample",
+        *_version_columns(),
+        _blob("mined"),
+        *_version_constraints("mined_counterexample", VERSION),
+        sqlite_with_rowid=False,
+    )
+    old = _named("counterexample", (*VERSION, "kind", *_FOUND))
+    is_mined = old.c.kind != "substitution"
+    layers = sa.select(*(old.c[part] for part in VERSION[:3])).where(is_mined).distinct()
+    for place in connection.execute(layers.order_by(*list(old.c)[:3])).all():
+        here = (old.c[part] == value for part, value in zip(VERSION[:3], place, strict=True))
+        rows = connection.execute(
+            old.select().where(*here, is_mined).order_by(old.c.neuron)
+        ).mappings()
+        made = [
+            version | {"mined": mined_packing.pack([_old_mined(row) for row in some])}
+            for version, some in _by_version([dict(row) for row in rows])
+        ]
+        connection.execute(mined.insert(), made)
+    _remake_counterexamples(
+        _named("counterexample", (*VERSION, *_FOUND, *_CHANGED))
+        .select()
+        .where(sa.column("kind") == "substitution"),
+        with_kind=False,
+    )
+
+
+def _counterexamples_apart() -> None:
+    """The other way round."""
+    connection = op.get_bind()
+    names = (*VERSION, *_FOUND, *_CHANGED)
+    old = _named("counterexample", names)
+    kind = sa.literal("substitution").label("kind")
+    _remake_counterexamples(sa.select(*list(old.c)[:4], kind, *list(old.c)[4:]), with_kind=True)
+    new = _named("counterexample", (*names, "kind"))
+    mined = _named("mined_counterexample", (*VERSION, "mined"))
+    layers = sa.select(*(mined.c[part] for part in VERSION[:3])).distinct()
+    for place in connection.execute(layers).all():
+        here = (mined.c[part] == value for part, value in zip(VERSION[:3], place, strict=True))
+        for row in connection.execute(mined.select().where(*here)).all():
+            version = dict(zip(VERSION, row[:4], strict=True))
+            found = mined_packing.unpack(*row[1:4], row.mined)
+            connection.execute(new.insert(), [version | _as_old_mined(one) for one in found])
+    op.drop_table("mined_counterexample")
+
+
+def _old_mined(row: Row) -> CounterexampleRecord:
+    found = {name: row[name] for name in _FOUND if name != "own_values"}
+    version = {part: row[part] for part in VERSION[1:]}
+    values = packing.unpack_values(row["own_values"])
+    return CounterexampleRecord(**version, **found, kind=row["kind"], values=values)
+
+
+def _as_old_mined(one: CounterexampleRecord) -> Row:
+    found = {name: getattr(one, name) for name in _FOUND if name != "own_values"}
+    return found | {"kind": one.kind, "own_values": packing.pack_values(one.values)}
+
+
+def _remake_counterexamples(found: sa.Select[Any], *, with_kind: bool) -> None:
+    """Make `counterexample` anew, with its column `kind` or without, from what is found in it."""
+    connection, name = op.get_bind(), "counterexample"
+    of_substitution = with_kind  # whether columns of substitutions alone may be NULL
+    kind = [sa.Column("kind", sa.String(length=12), nullable=False)] if with_kind else []
+    columns = [
+        *_version_columns(),
+        *kind,
+        sa.Column("rank", sa.SmallInteger(), nullable=False),
+        sa.Column("document", sa.Integer(), nullable=False),
+        sa.Column("window", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("start", sa.Integer(), nullable=False),
+        sa.Column("activation", sa.Double(), nullable=False),
+        _blob("own_values"),
+        sa.Column("distance", sa.Double(), nullable=True),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("tokens", sa.LargeBinary(), nullable=of_substitution),
+        sa.Column("changed", sa.Integer(), nullable=of_substitution),
+        sa.Column("original", sa.Integer(), nullable=of_substitution),
+        sa.Column("original_activation", sa.Double(), nullable=True),
+    ]
+    checks = [
+        sa.CheckConstraint(
+            "(kind = 'substitution') = (tokens IS NOT NULL AND changed IS NOT NULL "
+            "AND original IS NOT NULL)",
+            name=op.f("ck_counterexample_substitution_whole"),
+        ),
+        sa.CheckConstraint(
+            "kind IN ('unlike', 'silent', 'substitution')", name=op.f("ck_counterexample_kind")
+        ),
+    ]
+    staged = op.create_table(f"{name}_0007", *(sa.Column(c.name, c.type) for c in columns))
+    names = [column.name for column in columns]
+    connection.execute(staged.insert().from_select(names, found))
+    op.drop_index(op.f("ix_counterexample_run_key_document_window"), table_name=name)
+    op.drop_table(name)
+    new = op.create_table(
+        name,
+        *columns,
+        *(checks if with_kind else ()),
+        sa.CheckConstraint("start BETWEEN 0 AND position", name=op.f("ck_counterexample_start")),
+        sa.ForeignKeyConstraint(
+            ["run_key", "document", "window"],
+            ["window.run_key", "window.document", "window.window"],
+            name=op.f("fk_counterexample_run_key_document_window"),
+        ),
+        *_version_constraints(name, (*VERSION, *(one.name for one in kind), "rank")),
+    )
+    connection.execute(new.insert().from_select(names, staged.select()))
+    op.drop_table(staged.name)
+    op.create_index(
+        op.f("ix_counterexample_run_key_document_window"), name, ["run_key", "document", "window"]
+    )

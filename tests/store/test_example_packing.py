@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from store import code_streams, value_codes
+from store.example_columns import of_records
 from store.example_packing import (
     POST_PRECISION,
     pack_places,
@@ -74,8 +75,8 @@ def halves(**values: Any) -> dict[Site, Any]:
 
 
 def come_back(made: Made, scales_at: Callable[[Side], ScaleCodes] | None = None) -> list[Any]:
-    places = unpack_places(pack_places(made.records))
-    packed = pack_values(made.records)
+    places = unpack_places(pack_places(of_records(made.records)))
+    packed = pack_values(of_records(made.records))
     return unpack("left", 1, 7, places, packed, scales_at or made.scales_at)
 
 
@@ -145,7 +146,7 @@ def test_what_half_precision_cannot_hold_is_its_largest() -> None:
 
 def test_what_follows_takes_no_room() -> None:
     with_scales, without = (
-        len(pack_values(Made(2, scaled=each).records)) for each in (True, False)
+        len(pack_values(of_records(Made(2, scaled=each).records))) for each in (True, False)
     )
     assert with_scales < 0.6 * without
     assert with_scales < 1.3 * 2 * N * LENGTH  # `pre` of both versions, about nine bits each
@@ -169,7 +170,10 @@ def test_single_values_that_do_not_follow_are_kept() -> None:
     found = come_back(made)
     assert abs(found[5].values["mid"][3] - 12.5) <= value_codes.allowed(12.5)
     assert abs(found[9].values["post"][0] + 7) <= value_codes.allowed(7.0)
-    assert len(pack_values(made.records)) < len(pack_values(Made(4).records)) + 40
+    assert (
+        len(pack_values(of_records(made.records)))
+        < len(pack_values(of_records(Made(4).records))) + 40
+    )
 
 
 def test_values_are_made_when_they_are_asked_for() -> None:
@@ -224,11 +228,11 @@ def test_streams_of_codes_come_back(n: int, spread: int) -> None:
 
 def test_an_empty_version_and_a_newer_format_are_told() -> None:
     made = Made(7)
-    packed = pack_values(made.records)
-    places = unpack_places(pack_places(made.records))
+    packed = pack_values(of_records(made.records))
+    places = unpack_places(pack_places(of_records(made.records)))
     with pytest.raises(ValueError, match="newer"):
         unpack("left", 1, 7, places, b"\xff" + packed[1:], made.scales_at)
     for record in made.records:
         record.values = {}
     with pytest.raises(ValueError, match="no values"):
-        pack_values(made.records)
+        pack_values(of_records(made.records))

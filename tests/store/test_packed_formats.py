@@ -10,7 +10,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from store import bit_frames, bit_lengths, code_streams, log_codes, packing, value_codes
+from store import (
+    bit_frames,
+    bit_lengths,
+    code_streams,
+    log_codes,
+    mined_packing,
+    packing,
+    value_codes,
+)
 from store.token_scales import Snippets, scales_of
 
 
@@ -24,6 +32,8 @@ def test_windows_and_histograms() -> None:
         "pre": [0, 3, 9, 1],
         "post": [0, 0, 13, 0],
     }
+    joint = packing.unpack_counts(bytes.fromhex("040006006360666502000a"))
+    assert joint.tolist() == [0, 3, 9, 1]
     assert packing.unpack_mass(
         bytes.fromhex("00000000000000400400060063e0e1e4000052c75800")
     ) == pytest.approx([0, 0.5, 2, 1], rel=0.005)
@@ -31,21 +41,19 @@ def test_windows_and_histograms() -> None:
 
 def test_what_fires_on_a_token_and_partners() -> None:
     firing = packing.unpack_firing(
-        bytes.fromhex(
-            "00b40803000200000003a380ccffffff062d20007b08000007f77400a9070000084b3100ef070000084b3100"
-        )
+        bytes.fromhex("00b408030403a38069062d20003a069a5000d21e084b3100de1f084b3100")
     )
     wanted = ([7, 2, 9], [2, 1, 0.25], [3.5, 2.5, 1.5], [4, 2, 0.5], [6, 5, 2])
     for found, exact in zip(firing, wanted, strict=True):
         assert found.tolist() == pytest.approx(exact, rel=0.005)
     spread = packing.unpack_spread(bytes.fromhex("0000003f000080bf000000400000803e"))
     assert spread.tolist() == [[0.5, -1], [2, 0.25]]
-    partners = bytes.fromhex("020000000000014000000000000000000001800300000004700000003f000080be")
+    partners = bytes.fromhex("0200014000000001800604700000003f000080be")
     assert list(packing.unpack_partners(partners)) == [(0, 0, 1, 17, 0.5), (1, 0, 0, 3, -0.25)]
 
 
 def test_scales_of_tokens() -> None:
-    packed = bytes.fromhex("02001f000500039f076910000101018003afeacd10ad0c65001a7f000000000083140a")
+    packed = bytes.fromhex("021e0500039f07691000010101800ea3559a43ad19651a7f000000000083140a")
     found = scales_of(Snippets([(packed, 0, 2), (packed, 3, 1)]).codes("left", 1))
     assert found.tolist() == [
         pytest.approx([6, 7, 8], abs=1 / 256),
@@ -54,10 +62,28 @@ def test_scales_of_tokens() -> None:
     ]
 
 
+def test_mined_counterexamples() -> None:
+    packed = bytes.fromhex(
+        "011400ab046b71010000003f0000403f0504003c00400303020000009a9999999999b93f0a73616d6520746f6b656e030100bc"
+    )
+    unlike, silent = mined_packing.unpack("left", 1, 17, packed)
+    assert (unlike.kind, unlike.rank, unlike.document, unlike.window) == ("unlike", 0, 555, 107)
+    assert (unlike.position, unlike.start, unlike.activation) == (113, 112, 0.5)
+    assert (unlike.distance, unlike.rule) == (0.75, "")
+    assert unlike.values["post"].tolist() == [1.0, 2.0]
+    assert (silent.kind, silent.rank, silent.activation, silent.distance) == (
+        "silent",
+        3,
+        0.1,
+        None,
+    )
+    assert (silent.rule, silent.values["pre"].tolist()) == ("same token", [-1.0])
+
+
 def test_codes_and_frames() -> None:
     codes, end = code_streams.unpack(bytes.fromhex("0681ff0000060000ab2fa8df0b00030f80"), 4, 0)
     assert (codes.tolist(), end) == ([3, -900, 0, 4000], 17)
-    frames = bit_frames.unpack(bytes.fromhex("030005000000030600fdffffff07e60140"), 2)
+    frames = bit_frames.unpack(bytes.fromhex("030a0306000707e60140"), 2)
     assert [column.tolist() for column in frames] == [[5, 9, 6], [100, -3, 7]]
     assert bit_lengths.unpack(bytes.fromhex("040006006360e46006000c01")).tolist() == [0, -1, 70, 3]
     values = [0, 1e-6, -0.5, 1, 20, -300]

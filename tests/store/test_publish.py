@@ -163,7 +163,7 @@ SPOILT: list[tuple[str, Callable[[Any], Any], str]] = [
     ),
     ("neurons", lambda r: r, "refused"),  # twice
     ("examples", lambda r: replace(r, band="middle"), "not in tuple"),
-    ("examples", lambda r: replace(r, window=99), "window 99 of document"),
+    ("examples", lambda r: replace(r, rank=99, window=99), "window 99 of document"),
     ("examples", lambda r: replace(r, position=r.start + 64), "focus"),
 ]
 

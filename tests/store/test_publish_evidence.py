@@ -260,7 +260,7 @@ SPOILT: list[tuple[str, Callable[[Any], Any], str]] = [
     ("layers", lambda r: replace(r, side="control"), "refused"),
     ("candidates", lambda r: replace(r, rank=r.rank + 1, carriers=((99, 0.5),)), "refused"),
     ("counterexamples", lambda r: replace(r, kind="substitution"), "mined"),
-    ("counterexamples", lambda r: replace(r, rank=9, window=99), "refused"),
+    ("counterexamples", lambda r: replace(r, rank=9, window=99), "not loaded"),
     ("counterexamples", lambda r: replace(r, rank=9, position=r.start + 64), "focus"),
     ("windows", lambda r: replace(r, window=99, tokens=r.tokens + 10_000), "vocabulary"),
     ("windows", lambda r: replace(r, document=99), "refused"),

@@ -318,7 +318,7 @@ def test_an_older_export_is_brought_up_to_date(file: Path, tmp_path: Path) -> No
         copy = open_engine(f"sqlite:///{database}", must_be_current=False)
         schema.downgrade(copy, "0003")
         with closing(copy.raw_connection()) as connection:
-            for table in ("example", "histogram", "partner"):  # a row each, then
+            for table in ("example", "histogram", "partner", "logit_effect"):  # a row each, then
                 row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
                 counts[table] = row[0]
             connection.execute("PRAGMA journal_mode = DELETE")

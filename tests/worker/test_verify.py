@@ -17,6 +17,7 @@ from sqlalchemy import Connection, delete, select, update
 from store import packing, rows, runs, tables, tables_evidence, verifications
 from store.bulk import insert_rows
 from store.engine import open_engine, reading, writing
+from store.example_columns import of_records
 from store.example_packing import unpack, unpack_places
 from store.records import BANDS, ExampleRecord, RunRecord
 from store.token_scales import Snippets, scales_of
@@ -138,7 +139,9 @@ class Altering:
             one.scales = {"left": of_tokens}
         changed = sorted(change(found), key=lambda one: (BANDS.index(one.band), one.rank))
         self.connection.execute(delete(table).where(*self.of(table)))
-        insert_rows(self.connection, table, [rows.of_examples(self.key, changed)])
+        packed_row = rows.of_examples(self.key, of_records(changed))
+        beside = row.partners, row.promoted, row.suppressed
+        insert_rows(self.connection, table, [(*packed_row, *beside)])
 
     def scales(self, document: int, number: int) -> bytes | None:
         """The scales of a window's tokens, packed."""
@@ -247,7 +250,7 @@ def a_logit_effect(at: Altering) -> str:
         first, second, *rest = packing.unpack_effects(packed, 300)
         return packing.pack_effects([second, first, *rest], 300)
 
-    at.column(tables.logit_effect, "promoted", change)
+    at.column(tables.example, "promoted", change)
     return "logit effects"
 
 
