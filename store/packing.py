@@ -132,7 +132,9 @@ def unpack_snippets(spans: Sequence[tuple[bytes, int, int]], n_tokens: int) -> l
     plain = np.frombuffer(b"".join([*(packed for packed, _, _ in spans), bytes(8)]), np.uint8)
     words = plain[at[:, None] + np.arange(8)].view("<i8")[:, 0]
     ids = ((words >> (bit & 7)) & ((1 << width) - 1)).astype(np.int32)
-    return np.split(ids, ends[:-1])
+    return [
+        ids[end - length : end] for end, length in zip(ends.tolist(), lengths.tolist(), strict=True)
+    ]
 
 
 def _width(n_tokens: int) -> int:
