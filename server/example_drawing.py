@@ -10,8 +10,9 @@ from markupsafe import escape
 from server.activation_names import activation_name
 from server.example_markup import example_item
 from server.pages.evidence import SiteName
+from server.pages.examples import ExampleView
 from server.pages.lazy import ValueRows
-from server.pages.neuron import ExampleView, VersionView
+from server.pages.neuron import VersionView
 from server.snippets import Snippet, draw_snippets, value_texts
 
 #: How many examples of a band are drawn unless all are asked for: of the top ones as many as a
@@ -34,10 +35,10 @@ class DrawnPlaces:
 
     def href(self, version: VersionView, n: int) -> str:
         """Where the n-th example of a version stands: here, or on the page that draws all."""
-        example = version.examples[n]
+        band, rank = version.examples.bands[n], version.examples.ranks[n]
         elsewhere = self.all_href if version.shown_sense is None else self.whole_href
         here = "" if n in self.places[version.side] else elsewhere
-        return f"{here}#{anchor(version.side, example.band, example.rank)}"
+        return f"{here}#{anchor(version.side, band, rank)}"
 
 
 def drawn_places(

@@ -11,8 +11,8 @@ from functools import lru_cache
 from markupsafe import escape
 
 from server.number_text import number, share
+from server.pages.examples import ExampleView, OtherView
 from server.pages.lazy import TokenTexts
-from server.pages.neuron import ExampleView, OtherView
 from server.token_text import visible_passage, visible_text
 
 

@@ -12,6 +12,7 @@ from server.compose.neuron import View, neuron_page
 from server.compose.neuron_evidence import hidden_comparison, layer_quantile
 from server.neuron_words import compared, hidden_method, responds, unshown
 from server.pages.evidence import HiddenView
+from server.pages.examples import Examples
 from server.pages.lazy import ValueRows
 from server.pages.neuron import NeuronPage, Versions, VersionView
 from store.histogram_edges import N_BINS, bin_index
@@ -265,7 +266,7 @@ def test_what_the_layer_norm_lifts_is_said_where_it_matters(page: NeuronPage) ->
             for one in version.examples
             for row, height in [(one.values.halves["post"], post if one.band == "lifted" else 2.0)]
         )
-        return texts(replace(version, examples=examples, sites=sites))
+        return texts(replace(version, examples=Examples.of(examples), sites=sites))
 
     n_top = sum(one.band == "top" for one in version.examples)
     assert "LayerNorm" not in lifted_to(0.5)
@@ -286,9 +287,10 @@ def test_what_it_responds_to_is_counted(page: NeuronPage) -> None:
 
     def of(tokens: list[str]) -> str:
         examples = tuple(
-            replace(one, tokens=(token,), focus=0) for one, token in zip(top, tokens, strict=False)
+            replace(one, pieces=(token.encode(),), focus=0)
+            for one, token in zip(top, tokens, strict=False)
         )
-        return responds(replace(version, examples=examples))
+        return responds(replace(version, examples=Examples.of(examples)))
 
     assert of(["a"] * 6) == "one token in all 6 top examples"
     assert of(list("abcdef")) == "6 different tokens in 6 top examples"
