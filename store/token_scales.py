@@ -22,13 +22,14 @@ section     a byte: twice the number of spans, and 1 more if position 0 is there
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import mul
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from store.bit_words import words_at
 from store.records import SIDES, FloatArray, Side
 
 ScaleCodes = npt.NDArray[np.int64]
@@ -168,17 +169,16 @@ class Snippets:
         found = [
             _Found.of(packed, side, layer, start, length) for packed, start, length in self._spans
         ]
-        heads = np.array([one.head for one in found], _HEAD)
+        heads = np.frombuffer(b"".join([one.head for one in found]), _HEAD)
         lengths = [length for _, _, length in self._spans]
         row = np.repeat(np.arange(len(found)), lengths)
         of_row = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         width = heads["width"].astype(np.int64)[row]
         first = np.array([one.first for one in found])[row] + of_row
         first_byte = np.cumsum([0, *(len(one.bits) for one in found)])[:-1][row]
-        plain = np.frombuffer(b"".join([*(one.bits for one in found), bytes(8)]), np.uint8)
         bit = np.maximum(first, 0) * width
         at = first_byte + (bit >> 3)
-        words = plain[at[:, None] + np.arange(8)].view("<u8")[:, 0].astype(np.uint64)
+        words = words_at((one.bits for one in found), at)
         mask = (np.uint64(1) << width.astype(np.uint64)) - np.uint64(1)
         records = ((words >> (bit & 7).astype(np.uint64)) & mask).astype(np.int64)
         range1 = np.maximum(heads["range1"], 1).astype(np.int64)[row]
@@ -199,16 +199,15 @@ class _Found:
 
     __slots__ = ("bits", "bos", "first", "head")
 
-    def __init__(self, head: tuple[object, ...], bits: bytes, first: int, bos: Any) -> None:
+    def __init__(self, head: bytes, bits: bytes, first: int, bos: Any) -> None:
         self.head, self.bits, self.first, self.bos = head, bits, first, bos
 
     @classmethod
     def of(cls, packed: bytes | None, side: Side, layer: int, start: int, length: int) -> _Found:
-        place = 2 * layer + SIDES.index(side)
-        for number, section in _sections(packed or b""):
-            if number == place:
-                return cls._in(section, start, length)
-        raise ValueError(_MISSING)
+        section = _section_at(packed or b"", 2 * layer + SIDES.index(side))
+        if section is None:
+            raise ValueError(_MISSING)
+        return cls._in(section, start, length)
 
     @classmethod
     def _in(cls, section: bytes, start: int, length: int) -> _Found:
@@ -237,21 +236,23 @@ class _Found:
             first = 0
         if n_spans == 0:
             return cls(_EMPTY, b"", -1, bos)
-        head = np.frombuffer(section, _HEAD, 1, at)[0].item()
-        return cls(head, section[at + _HEAD.itemsize :], first - (start == 0), bos)
+        head = at + _HEAD.itemsize
+        return cls(section[at:head], section[head:], first - (start == 0), bos)
 
 
 _MISSING = "the scales of a window's tokens are missing"
-_EMPTY = ((0, 0, 0), 1, 1, 0, (0, 0))
+_EMPTY = np.array(((0, 0, 0), 1, 1, 0, (0, 0)), _HEAD).tobytes()
 
 
-def _sections(packed: bytes) -> Iterator[tuple[int, bytes]]:
+def _section_at(packed: bytes, place: int) -> bytes | None:
+    """The section of a side and layer, None where there is none."""
     at = 0
     while at < len(packed):
-        number = packed[at] | packed[at + 1] << 8
         end = at + 4 + (packed[at + 2] | packed[at + 3] << 8)
-        yield number, packed[at + 4 : end]
+        if packed[at] | packed[at + 1] << 8 == place:
+            return packed[at + 4 : end]
         at = end
+    return None
 
 
 def _sevens(number: int) -> bytes:
@@ -264,6 +265,8 @@ def _sevens(number: int) -> bytes:
 
 
 def _read_sevens(packed: bytes, at: int) -> tuple[int, int]:
+    if packed[at] < 128:  # most are
+        return packed[at], at + 1
     number, shift = 0, 0
     while packed[at] > 127:
         number |= (packed[at] & 127) << shift
