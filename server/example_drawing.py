@@ -15,10 +15,10 @@ from server.pages.lazy import ValueRows
 from server.pages.neuron import VersionView
 from server.snippets import Snippet, draw_snippets, value_texts
 
-#: How many examples of a band are drawn unless all are asked for: of the top ones as many as a
-#: screen holds below its heading, of the further bands enough to see whether they are alike. A page
-#: has a hundred in all, which are most of its weight and of the time it takes to make.
-FIRST_OF_TOP, FIRST_OF_OTHERS = 8, 3
+#: How many examples of a band are drawn unless all are asked for: of the top ones so many that the
+#: next band begins on the same screen, of the further bands enough to see whether they are alike.
+#: The rest of a band is a link away. All are a hundred, most of a page's weight and of its time.
+FIRST_OF_TOP, FIRST_OF_OTHERS = 5, 2
 
 
 @dataclass(frozen=True)
