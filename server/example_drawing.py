@@ -13,7 +13,7 @@ from server.pages.evidence import SiteName
 from server.pages.examples import ExampleView
 from server.pages.lazy import ValueRows
 from server.pages.neuron import VersionView
-from server.snippets import Snippet, draw_snippets, value_texts
+from server.snippets import Snippet, draw_snippets, texts_beside, value_texts
 
 #: How many examples of a band are drawn unless all are asked for: of the top ones so many that the
 #: next band begins on the same screen, of the further bands enough to see whether they are alike.
@@ -94,12 +94,15 @@ def draw_examples(
         for example in examples
     ]
     act = escape("" if other is None else activation_name(other.act_fn))
+    before = texts_beside([example.before.pieces for example in examples])
+    after = texts_beside([example.after.pieces for example in examples])
+    drawn = draw_snippets(snippets, popovers)
     return {
         n: example_item(
-            example, anchor(version.side, example.band, example.rank), tokens, attributes, act
+            one, anchor(version.side, one.band, one.rank), tokens, attributes, beside, act
         )
-        for n, example, (tokens, attributes) in zip(
-            order, examples, draw_snippets(snippets, popovers), strict=True
+        for n, one, (tokens, attributes), beside in zip(
+            order, examples, drawn, zip(before, after, strict=True), strict=True
         )
     }
 

@@ -22,7 +22,7 @@ from server.figures.correspondence import correspondence
 from server.figures.histogram import Curve, Marker, histogram, shared_axes
 from server.pages.neuron import BandView, NeuronPage, VersionView
 from server.token_text import levels, token_markup
-from store.histogram_edges import N_BINS, bin_index
+from store.histogram_edges import N_BINS, bin_of
 from store.records import BANDS, SITES
 
 _CHIPS = 12
@@ -200,7 +200,7 @@ def _n_as_high(version: VersionView, lowest_top: float | None) -> int | None:
     counts = version.sites[version.display_site].histogram.counts
     if lowest_top is None or len(counts) != N_BINS:
         return None
-    return int(np.asarray(counts, np.int64)[int(bin_index([lowest_top])[0]) :].sum())
+    return int(np.asarray(counts, np.int64)[bin_of(lowest_top) :].sum())
 
 
 def _draw_bands(

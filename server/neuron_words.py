@@ -22,7 +22,7 @@ from server.number_text import count, fixed, number, share
 from server.pages.evidence import EvidenceView, HiddenView
 from server.pages.neuron import NeuronPage, VersionView
 from server.sameness_words import are_twins
-from store.histogram_edges import N_BINS, bin_index
+from store.histogram_edges import N_BINS, bin_of
 
 #: (upper end of a share, how it is called); the number always stands beside the word.
 _PARTS = (
@@ -203,7 +203,7 @@ def _share_below(counts: Sequence[int], activation: float) -> float | None:
     total = int(of_bins.sum())
     if len(of_bins) != N_BINS or not total:
         return None
-    return int(of_bins[: int(bin_index([activation])[0])].sum()) / total
+    return int(of_bins[: bin_of(activation)].sum()) / total
 
 
 def _of_candidates(evidence: EvidenceView, other_act: str) -> str:

@@ -59,7 +59,7 @@ class _Context(Context):
     """Calls macros, plain functions and methods as they are."""
 
     @internalcode
-    def call(__self, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
+    def call(__self, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         kind = type(__obj)
         if kind is not Macro and (kind not in _PLAIN or hasattr(__obj, "jinja_pass_arg")):
             return super().call(__obj, *args, **kwargs)

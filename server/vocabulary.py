@@ -3,8 +3,9 @@
     vocabulary = Vocabulary([b" self", b"\\xc3", …])
     vocabulary[0]                  → b" self"
     vocabulary.closed([0, 0])      → ["<i> </i>self</span>", …], an array of strings
+    vocabulary.texts([0, 0])       → [" self", " self"]
 
-A neuron page shows three thousand tokens, and each is looked up in arrays over all of them.
+A neuron page shows two thousand tokens, and each is looked up in arrays over all of them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from server.token_text import closed_markup
+from server.token_text import closed_markup, passage_markup
 
 
 class Vocabulary(list[bytes]):
@@ -23,19 +24,33 @@ class Vocabulary(list[bytes]):
     def __init__(self, tokens: Iterable[bytes] = ()) -> None:
         super().__init__(tokens)
         self._closed = np.empty(len(self), object)
+        self._texts = np.empty(len(self), object)
         self._made = np.zeros(len(self), bool)
         self._split = np.zeros(len(self), bool)
 
     def closed(self, ids: npt.NDArray[np.integer]) -> npt.NDArray[np.object_]:
         """`token_text.closed_markup` of each of these, [ids]; None where one does not decode."""
-        if not self._made[ids].all():
-            for token in np.unique(ids[~self._made[ids]]).tolist():
-                self._closed[token] = closed_markup(self[token])
-                self._split[token] = self._closed[token] is None
-                self._made[token] = True
+        self._make(ids)
         found: npt.NDArray[np.object_] = self._closed[ids]
         return found
 
+    def texts(self, ids: npt.NDArray[np.integer]) -> npt.NDArray[np.object_]:
+        """`token_text.passage_markup` of each of these, [ids]; joined it is that of all of them
+        where each decodes."""
+        self._make(ids)
+        found: npt.NDArray[np.object_] = self._texts[ids]
+        return found
+
     def split(self, ids: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-        """The places among `ids`, for which `closed` was asked, of tokens that do not decode."""
+        """The places among `ids` of tokens that do not decode."""
+        self._make(ids)
         return np.flatnonzero(self._split[ids])
+
+    def _make(self, ids: npt.NDArray[np.integer]) -> None:
+        if self._made[ids].all():
+            return
+        for token in np.unique(ids[~self._made[ids]]).tolist():
+            self._closed[token] = closed_markup(self[token])
+            self._split[token] = self._closed[token] is None
+            self._texts[token] = passage_markup(self[token])
+            self._made[token] = True

@@ -37,7 +37,7 @@ from store.evidence_records import (
     StageRecord,
     SubstitutionSearchRecord,
 )
-from store.histogram_edges import bin_index
+from store.histogram_edges import bin_of
 from store.records import NeuronRecord, RunRecord
 
 
@@ -181,7 +181,7 @@ def _at_lowest_top(
     total = float(hidden.mass.sum(dtype="float64"))
     if lowest_top is None or len(hidden.mass) != len(counts):
         return None, None
-    place = int(bin_index([lowest_top])[0])
+    place = bin_of(lowest_top)
     quantile = int(counts[:place].sum()) / max(int(counts.sum()), 1)
     below = float(hidden.mass[:place].sum(dtype="float64")) / total if total > 0 else None
     return quantile, below if below is None or math.isfinite(below) else None

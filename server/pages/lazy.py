@@ -5,7 +5,7 @@
     rows.at("post", 3)          → one of them       rows.halves["post"] → the array as it is stored
 
 A neuron has a hundred snippets with five rows of twenty values each, and its page reads two rows of
-half of them: as tuples of floats, made for nothing, all of them took a third of the page's time. The
+a third of them: as tuples of floats, made for nothing, they took a third of the page's time. The
 JSON of these types is that of the tuples which they stand for.
 """
 
