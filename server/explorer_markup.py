@@ -37,7 +37,7 @@ def _version_row(row: VersionRow, cells: Sequence[tuple[str, str]], act: str) ->
         parts.append(f"{opening}{aligned_markup(values[key])}</td>")
         if key == "hidden_share":
             parts.append(f'<td class="method">{_method(values)}</td>')
-    parts.append(f"\n<td>{_labels(row.labels)}</td>\n</tr>\n")
+    parts.append(f"<td>{_labels(row.labels)}</td>\n</tr>\n")
     return "".join(parts)
 
 
@@ -66,7 +66,7 @@ def _index_row(row: IndexRow, cells: Sequence[tuple[str, str, str | None]]) -> s
             parts.append(f' <span class="method" title="an estimate{known}">est.</span>')
         parts.append("</td>")
     labels = row.labels
-    parts.append(f"\n<td>{_labels(labels.left)}</td><td>{_labels(labels.right)}</td>\n</tr>\n")
+    parts.append(f"<td>{_labels(labels.left)}</td><td>{_labels(labels.right)}</td>\n</tr>\n")
     return "".join(parts)
 
 
