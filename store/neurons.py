@@ -21,13 +21,14 @@ from sqlalchemy import (
 )
 
 from store import labels, rows, runs, selections, tables
+from store.beside import Beside
 from store.columns import PAIR_COLUMNS, VERSION_COLUMNS
 from store.engine import reading
 from store.prepared import Prepared
 from store.records import SIDES, ExplorerRow, LabelCounts, NeuronRecord, PairRow, Side, Site
 from store.runs import PublishedRun
 from store.selections import Place, Selection, asked
-from store.version_query import any_of, at, here, of_version, places
+from store.version_query import any_of, at, here, places
 
 LARGEST_PAGE = 1_000
 _ALL = 2**31 - 1
@@ -49,17 +50,11 @@ def get(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> Neu
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         version = at(run, side, layer, neuron)
-        found = _neuron.one(connection, version)
+        found, *further = _version.one(connection, version)
         if found is None:
             return None
-        return rows.to_neuron(
-            found,
-            dict(_hook_points.tuples(connection, version)),
-            _histogram.one(connection, version),
-            _partners.one(connection, version),
-            _logit_effects.one(connection, version),
-            run.n_vocabulary,
-        )
+        hook_points = dict(_hook_points.tuples(connection, version))
+        return rows.to_neuron(found, hook_points, *further, run.n_vocabulary)
 
 
 def page(
@@ -190,10 +185,12 @@ def random_neuron(
     return row[1], row[2]
 
 
-_neuron = Prepared(lambda: of_version(tables.neuron))
-_histogram = Prepared(lambda: of_version(tables.histogram))
-_partners = Prepared(lambda: of_version(tables.partner))
-_logit_effects = Prepared(lambda: of_version(tables.logit_effect))
+_version = Beside(
+    (tables.neuron, tables.VERSION),
+    (tables.histogram, tables.VERSION),
+    (tables.partner, tables.VERSION),
+    (tables.logit_effect, tables.VERSION),
+)
 
 
 @Prepared
