@@ -469,7 +469,8 @@ class Unpacked(Sequence[ExampleRecord]):
         """The version's own values at all foci; None for a site that it does not have."""
         if self._own is None or site not in self._own.sites:
             return None
-        return self._own.halves(site)[self._own.first + self._before]
+        found: HalfArray = self._own.halves(site)[self._own.first + self._before]
+        return found
 
 
 def _roles(side: Side, places: Places, packed: bytes, scales_at: ScalesAt) -> list[_Role | None]:

@@ -50,11 +50,11 @@ def get(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> Neu
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         version = at(run, side, layer, neuron)
-        found, *further = _version.one(connection, version)
+        found, counts, partners, effects = _version.one(connection, version)
         if found is None:
             return None
         hook_points = dict(_hook_points.tuples(connection, version))
-        return rows.to_neuron(found, hook_points, *further, run.n_vocabulary)
+        return rows.to_neuron(found, hook_points, counts, partners, effects, run.n_vocabulary)
 
 
 def page(

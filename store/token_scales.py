@@ -223,8 +223,12 @@ class _Found:
             first_wanted, end_wanted, bos = start, start + length, None
         before, records, first = 1, 0, None
         for _ in range(n_spans):
-            gap, at = _read_sevens(section, at)
-            size, at = _read_sevens(section, at)
+            gap, size = section[at], section[at + 1]
+            if gap < 128 and size < 128:  # as most are
+                at += 2
+            else:
+                gap, at = _read_sevens(section, at)
+                size, at = _read_sevens(section, at)
             begin = before + gap
             if begin <= first_wanted and end_wanted <= begin + size:
                 first = records + first_wanted - begin
@@ -265,8 +269,6 @@ def _sevens(number: int) -> bytes:
 
 
 def _read_sevens(packed: bytes, at: int) -> tuple[int, int]:
-    if packed[at] < 128:  # most are
-        return packed[at], at + 1
     number, shift = 0, 0
     while packed[at] > 127:
         number |= (packed[at] & 127) << shift

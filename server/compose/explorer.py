@@ -168,8 +168,8 @@ def _rows(
     asked = (site.engine, run.id, filters, selection.sort or None, selection.page, size)
     if selection.rows == "pair" and split_key(selection.sort.removeprefix("-"))[1] == "diff":
         order = _order(site, run, selection)
-        indices, total = neurons.pair_page(*asked, order=order)
-        return tuple(index_row(row, slug, run_id) for row in indices), total
+        sorted_rows, n_rows = neurons.pair_page(*asked, order=order)
+        return tuple(index_row(row, slug, run_id) for row in sorted_rows), n_rows
     of_labels = _of_labels(selection)
     key = ("total", state_of(run), selection.rows, tuple(sorted(filters.items())))
     total = None if of_labels else site.kept.find(key)
