@@ -7,8 +7,6 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -31,10 +29,6 @@ from store.selections import Place, Selection, asked
 from store.version_query import any_of, at, here, places
 
 LARGEST_PAGE = 1_000
-_ALL = 2**31 - 1
-
-#: Places of rows that are indices, [rows, 2]: layer and neuron.
-Order = npt.NDArray[np.int32]
 
 #: Rows that are asked for with one statement; fewer are filled up to one of the sizes, so that few
 #: statements are made.
@@ -103,35 +97,18 @@ def pair_page(
     page: int = 1,
     size: int = 50,
     total: int | None = None,
-    order: Order | None = None,
 ) -> tuple[list[PairRow], int]:
     """As `page`, a row an index: keys `layer`, `neuron`, `left_X`, `right_X`, `diff_X` (l − r).
 
     The keys are those of `store.columns.PAIR_COLUMNS`; in a single-sided run `right_X` and
-    `diff_X` are None. `order` is that of these filters and this sort, where it is known.
+    `diff_X` are None.
     """
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        if order is not None:
-            size = min(max(size, 1), LARGEST_PAGE)
-            before = (max(page, 1) - 1) * size
-            places = map(tuple, order[before : before + size].tolist())
-            return indices_at(connection, run, list(places)), len(order)
         chosen = _chosen(connection, run, selections.of_pairs, filters, sort, page, size)
         if total is None:
             total = _total(connection, run, selections.of_pairs, filters)
         return indices_at(connection, run, chosen), total
-
-
-def pair_order(
-    engine: Engine, run_id: str, filters: Mapping[str, str] | None, sort: str | None
-) -> Order:
-    """The places of all rows of `pair_page`, on whatever page."""
-    with reading(engine) as connection:
-        run = runs.published(connection, run_id)
-        query = _ordered(selections.of_pairs, run, tuple((filters or {}).items()), sort)
-        found = connection.execute(query, {"before": 0, "size": _ALL}).all()
-    return np.array(found, np.int32).reshape(-1, 2)
 
 
 def indices_at(connection: Connection, run: PublishedRun, chosen: list[Place]) -> list[PairRow]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from server import urls
 from server.compose.correspondence import correspondence_view
-from server.compose.explorer_columns import column_views, split_key, title_of
+from server.compose.explorer_columns import column_views, title_of
 from server.compose.explorer_scatter import scatter_choice
 from server.compose.facets import facet_views
 from server.compose.labels import counts_view
@@ -166,11 +166,7 @@ def _rows(
     slug = run.pair.slug
     filters = selection.for_store()
     asked = (site.engine, run.id, filters, selection.sort or None, selection.page, size)
-    if selection.rows == "pair" and split_key(selection.sort.removeprefix("-"))[1] == "diff":
-        order = _order(site, run, selection)
-        sorted_rows, n_rows = neurons.pair_page(*asked, order=order)
-        return tuple(index_row(row, slug, run_id) for row in sorted_rows), n_rows
-    of_labels = _of_labels(selection)
+    of_labels = any(selection.columns[one.key].verdicts for one in selection.filters)
     key = ("total", state_of(run), selection.rows, tuple(sorted(filters.items())))
     total = None if of_labels else site.kept.find(key)
     if selection.rows == "pair":
@@ -182,24 +178,6 @@ def _rows(
     if selection.rows == "pair":
         return tuple(index_row(row, slug, run_id) for row in indices), total
     return tuple(version_row(row, slug, run_id) for row in versions), total
-
-
-def _of_labels(selection: Selection) -> bool:
-    """Whether labels, which change, decide on which rows there are."""
-    return any(selection.columns[one.key].verdicts for one in selection.filters)
-
-
-def _order(site: Site, run: RunRecord, selection: Selection) -> neurons.Order | None:
-    """All rows by a difference of the versions, which no index of the database gives: sorted once,
-    whatever the page. None where labels decide on it."""
-    if _of_labels(selection):
-        return None
-    filters = selection.for_store()
-    return site.kept.get(
-        ("order", state_of(run), tuple(sorted(filters.items())), selection.sort),
-        lambda: neurons.pair_order(site.engine, run.id, filters, selection.sort),
-        lambda found: 200 + found.nbytes,
-    )
 
 
 def random_address(site: Site, run: RunRecord, selection: Selection, pinned: bool) -> str:
