@@ -1,6 +1,6 @@
 """An example of a neuron page as markup: its place, its tokens, the other version's on them.
 
-It stands here and not in a template because a page has a hundred of them: as a template it took a
+It stands here and not in a template because a page has tens of them: as a template it took a
 sixth of the page's time, most of it to look names up and to escape what is escaped already.
 """
 

@@ -86,11 +86,11 @@ def texts_beside(tokens: Sequence[Sequence[bytes]]) -> list[str]:
     pieces = [one for one in tokens if isinstance(one, Pieces)]
     vocabulary = pieces[0].vocabulary if pieces else None
     if isinstance(vocabulary, Vocabulary) and len(pieces) == len(tokens):
-        ids = np.concatenate([one.ids for one in pieces])
-        if not vocabulary.split(ids).size:
-            texts = vocabulary.texts(ids).tolist()
+        texts = vocabulary.texts(np.concatenate([one.ids for one in pieces]))
+        if None not in texts:
+            whole = cast(list[str], texts)
             ends = itertools.accumulate(map(len, pieces))
-            return ["".join(texts[start:end]) for start, end in itertools.pairwise([0, *ends])]
+            return ["".join(whole[start:end]) for start, end in itertools.pairwise([0, *ends])]
     return [passage_markup(b"".join(one)) for one in tokens]
 
 
