@@ -78,24 +78,6 @@ class Examples(Sequence[ExampleView]):
         for n, band in enumerate(bands):
             self._places.setdefault(band, []).append(n)
 
-    @classmethod
-    def of(cls, views: Sequence[ExampleView]) -> Examples:
-        """Examples that are made already."""
-
-        def at_focus(site: SiteName) -> list[float] | None:
-            if any(site not in one.values for one in views):
-                return None
-            return [one.values[site][one.focus] for one in views]
-
-        return cls(
-            bands=[one.band for one in views],
-            ranks=[one.rank for one in views],
-            activations=[one.activation for one in views],
-            focus=[one.pieces[one.focus] for one in views],
-            at_focus=at_focus,
-            make=views.__getitem__,
-        )
-
     def of_band(self, band: str) -> Sequence[int]:
         """The places of a band's examples."""
         return self._places.get(band, ())
