@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from server.activation_names import activation_name
 from server.neuron_words import hidden_method, responds
 from server.number_text import number, share
-from server.pages.neuron import ExampleView, NeuronPage, VersionView
+from server.pages.examples import ExampleView
+from server.pages.neuron import NeuronPage, VersionView
 from server.sameness_words import sameness
 from server.token_text import levels, snippet_markup
 
@@ -69,7 +70,7 @@ def card_content(page: NeuronPage) -> CardContent:
 def _column(version: VersionView) -> CardColumn:
     site = version.sites[version.display_site]
     act = activation_name(version.act_fn)
-    top = next((example for example in version.examples if example.band == "top"), None)
+    top = next((version.examples[n] for n in version.examples.of_band("top")), None)
     return CardColumn(
         side=version.side,
         heading=f"{act} {version.name}",

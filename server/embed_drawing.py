@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from server.pages.neuron import ExampleView, VersionView
+from server.pages.examples import ExampleView
+from server.pages.neuron import VersionView
 from server.token_text import heat_map
 
 BEFORE, AFTER = 44, 24

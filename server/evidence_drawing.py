@@ -170,7 +170,8 @@ def _effect_histogram(version: VersionView, axis: ActivationAxis, highest: float
     hidden = _hidden(version)
     if hidden is None:
         return None
-    top = [example.activation for example in version.examples if example.band == "top"]
+    examples = version.examples
+    top = [examples.activations[n] for n in examples.of_band("top")]
     return effect_histogram(
         name=f"{activation_name(version.act_fn)} {version.name}",
         side=version.side,
@@ -188,15 +189,12 @@ def _joint_density(version: VersionView, places: DrawnPlaces) -> Markup | None:
     joint = None if version.evidence is None else version.evidence.joint_density
     if joint is None:
         return None
+    examples = version.examples
+    mids, posts = examples.at_focus("mid"), examples.at_focus("post")
     lifted = [
-        Lifted(
-            mid=example.values.at("mid", example.focus),
-            post=example.values.at("post", example.focus),
-            href=places.href(version, n),
-            rank=example.rank,
-        )
-        for n, example in enumerate(version.examples)
-        if example.band == "lifted" and "mid" in example.values and "post" in example.values
+        Lifted(mids[n], posts[n], href=places.href(version, n), rank=examples.ranks[n])
+        for n in examples.of_band("lifted")
+        if mids is not None and posts is not None
     ]
     return joint_density(
         name=f"{activation_name(version.act_fn)} {version.name}",

@@ -10,14 +10,15 @@ from markupsafe import escape
 from server.activation_names import activation_name
 from server.example_markup import example_item
 from server.pages.evidence import SiteName
+from server.pages.examples import ExampleView
 from server.pages.lazy import ValueRows
-from server.pages.neuron import ExampleView, VersionView
-from server.snippets import Snippet, draw_snippets, value_texts
+from server.pages.neuron import VersionView
+from server.snippets import Snippet, draw_snippets, texts_beside, value_texts
 
-#: How many examples of a band are drawn unless all are asked for: of the top ones as many as a
-#: screen holds below its heading, of the further bands enough to see whether they are alike. A page
-#: has a hundred in all, which are most of its weight and of the time it takes to make.
-FIRST_OF_TOP, FIRST_OF_OTHERS = 8, 3
+#: How many examples of a band are drawn unless all are asked for: of the top ones so many that the
+#: next band begins on the same screen, of the further bands enough to see whether they are alike.
+#: The rest of a band is a link away. All are a hundred, most of a page's weight and of its time.
+FIRST_OF_TOP, FIRST_OF_OTHERS = 5, 2
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class DrawnPlaces:
 
     def href(self, version: VersionView, n: int) -> str:
         """Where the n-th example of a version stands: here, or on the page that draws all."""
-        example = version.examples[n]
+        band, rank = version.examples.bands[n], version.examples.ranks[n]
         elsewhere = self.all_href if version.shown_sense is None else self.whole_href
         here = "" if n in self.places[version.side] else elsewhere
-        return f"{here}#{anchor(version.side, example.band, example.rank)}"
+        return f"{here}#{anchor(version.side, band, rank)}"
 
 
 def drawn_places(
@@ -93,12 +94,15 @@ def draw_examples(
         for example in examples
     ]
     act = escape("" if other is None else activation_name(other.act_fn))
+    before = texts_beside([example.before.pieces for example in examples])
+    after = texts_beside([example.after.pieces for example in examples])
+    drawn = draw_snippets(snippets, popovers)
     return {
         n: example_item(
-            example, anchor(version.side, example.band, example.rank), tokens, attributes, act
+            one, anchor(version.side, one.band, one.rank), tokens, attributes, beside, act
         )
-        for n, example, (tokens, attributes) in zip(
-            order, examples, draw_snippets(snippets, popovers), strict=True
+        for n, one, (tokens, attributes), beside in zip(
+            order, examples, drawn, zip(before, after, strict=True), strict=True
         )
     }
 

@@ -1,6 +1,6 @@
 """An example of a neuron page as markup: its place, its tokens, the other version's on them.
 
-It stands here and not in a template because a page has a hundred of them: as a template it took a
+It stands here and not in a template because a page has tens of them: as a template it took a
 sixth of the page's time, most of it to look names up and to escape what is escaped already.
 """
 
@@ -11,14 +11,16 @@ from functools import lru_cache
 from markupsafe import escape
 
 from server.number_text import number, share
-from server.pages.lazy import TokenTexts
-from server.pages.neuron import ExampleView, OtherView
-from server.token_text import visible_passage, visible_text
+from server.pages.examples import ExampleView, OtherView
+from server.token_text import visible_text
 
 
-def example_item(e: ExampleView, anchor: str, tokens: str, attributes: str, act: str) -> str:
-    """`<li class="example">`, markup: `anchor` is its name on the page, `tokens` and `attributes`
-    as `snippets` draws them, `act` what the other version's activation is called (escaped)."""
+def example_item(
+    e: ExampleView, anchor: str, tokens: str, attributes: str, beside: tuple[str, str], act: str
+) -> str:
+    """`<li class="example">`, markup: `anchor` is its name on the page, `tokens`, `attributes` and
+    `beside` as `snippets` draws them, `act` what the other version's activation is called
+    (escaped)."""
     name, source = _escaped(visible_text(e.document)), _escaped(e.source)
     lifted = ""
     if e.band == "lifted" and "post" in e.values:
@@ -29,16 +31,10 @@ def example_item(e: ExampleView, anchor: str, tokens: str, attributes: str, act:
         f'{e.rank + 1}</a><span class="value">{number(e.activation)}{lifted}</span>'
         f'<span class="document" title="{name}, window {e.window}, position {e.position} '
         f'({source})"><bdi>{name}</bdi> <span>{e.window}:{e.position}</span></span></div>'
-        f'\n<p class="tokens" data-focus="{e.focus}"{attributes}>{_beside(e.before)}{tokens}'
-        f"{_beside(e.after)}</p>\n"
+        f'\n<p class="tokens" data-focus="{e.focus}"{attributes}>{beside[0]}{tokens}'
+        f"{beside[1]}</p>\n"
         f"{_other(e, e.other, act) if e.other else ''}</li>\n"
     )
-
-
-def _beside(tokens: TokenTexts) -> str:
-    """Text beside a snippet: no elements, which are the tokens that have values."""
-    text = b"".join(tokens.pieces).decode("utf-8", errors="replace")
-    return str(escape(visible_passage(text)))
 
 
 @lru_cache(maxsize=16384)

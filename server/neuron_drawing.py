@@ -20,9 +20,9 @@ from server.evidence_drawing import DrawnEvidence, draw_evidence, hidden_chart
 from server.example_drawing import DrawnPlaces, anchor, draw_examples, drawn_places
 from server.figures.correspondence import correspondence
 from server.figures.histogram import Curve, Marker, histogram, shared_axes
-from server.pages.neuron import BandView, ExampleView, NeuronPage, VersionView
+from server.pages.neuron import BandView, NeuronPage, VersionView
 from server.token_text import levels, token_markup
-from store.histogram_edges import N_BINS, bin_index
+from store.histogram_edges import N_BINS, bin_of
 from store.records import BANDS, SITES
 
 _CHIPS = 12
@@ -33,14 +33,16 @@ _CHIPS = 12
 class DrawnBand:
     """One band of one version; `share` is the part of all tokens that lies in it, if known.
 
-    `examples` are those of the shown sense, and `items` the first `n_drawn` of them as markup, or
-    all; `more` says how many are left and where they are. `n_all` counts those of all senses.
-    `chips` are the distinct focus tokens.
+    `examples` are the places of those of the shown sense, `lowest` and `highest` their activations,
+    and `items` the first `n_drawn` of them as markup, or all; `more` says how many are left and
+    where they are. `n_all` counts those of all senses. `chips` are the distinct focus tokens.
     """
 
     band: BandView
     share: float | None
-    examples: tuple[ExampleView, ...]
+    examples: tuple[int, ...]
+    lowest: float | None
+    highest: float | None
     items: Markup
     n_drawn: int
     more: Markup
@@ -145,7 +147,8 @@ def _draw_sides(
     evidence = draw_evidence(versions, axis, scales, places, popovers)
     drawn = {}
     for side, version in versions.items():
-        top = [example.activation for example in version.examples if example.band == "top"]
+        examples = version.examples
+        top = [examples.activations[n] for n in examples.of_band("top")]
         lowest_top = min(top, default=None)
         drawn[side] = DrawnSide(
             version=version,
@@ -197,7 +200,7 @@ def _n_as_high(version: VersionView, lowest_top: float | None) -> int | None:
     counts = version.sites[version.display_site].histogram.counts
     if lowest_top is None or len(counts) != N_BINS:
         return None
-    return int(np.asarray(counts, np.int64)[int(bin_index([lowest_top])[0]) :].sum())
+    return int(np.asarray(counts, np.int64)[bin_of(lowest_top) :].sum())
 
 
 def _draw_bands(
@@ -212,9 +215,7 @@ def _draw_bands(
         for side, version in versions.items()
     }
     in_focus = {
-        side: levels(
-            [one.values.at(version.shown_site, one.focus) for one in version.examples], scales[side]
-        )
+        side: levels(version.examples.at_focus(version.shown_site) or [], scales[side])
         for side, version in versions.items()
     }
     for key in BANDS:
@@ -257,10 +258,13 @@ def _draw_band(
     shown = [n for n in band.examples if version.shown_sense is None or n in of_sense]
     drawn, left_out = [n for n in shown if n in items], [n for n in shown if n not in items]
     low, high = _quantiles(band.key)
+    activations = [version.examples.activations[n] for n in shown]
     return DrawnBand(
         band=band,
         share=None if low is None or high is None else high - low,
-        examples=tuple(version.examples[n] for n in shown),
+        examples=tuple(shown),
+        lowest=min(activations, default=None),
+        highest=max(activations, default=None),
         items=Markup("".join([items[n] for n in drawn])),
         n_drawn=len(drawn),
         more=_more(version, len(shown), left_out, places),
@@ -278,8 +282,8 @@ def _more(
     """
     if not left_out:
         return Markup("")
-    examples = (version.examples[n] for n in left_out)
-    names = [anchor(version.side, one.band, one.rank) for one in examples]
+    examples = version.examples
+    names = [anchor(version.side, examples.bands[n], examples.ranks[n]) for n in left_out]
     return Markup(
         '<p class="small dim more">'
         + "".join([f'<span id="{name}"></span>' for name in names])
@@ -308,21 +312,20 @@ def _chips(
 ) -> Markup:
     """The distinct focus tokens of a band, the most frequent first, then in order of rank; each
     links to its first example and has its colour."""
-    focus = {n: version.examples[n].pieces[version.examples[n].focus] for n in band.examples}
+    focus, ranks = version.examples.focus, version.examples.ranks
     counts: dict[bytes, int] = {}
     first: dict[bytes, int] = {}
     for n in band.examples:
         piece = focus[n]
         counts[piece] = counts.get(piece, 0) + 1
         first.setdefault(piece, n)
-    order = sorted(first, key=lambda piece: (-counts[piece], version.examples[first[piece]].rank))
+    order = sorted(first, key=lambda piece: (-counts[piece], ranks[first[piece]]))
     chips = ['<div class="chips">']
     for piece in order[:_CHIPS]:
         n = first[piece]
-        rank = version.examples[n].rank
         times = f'<span class="times">×{counts[piece]}</span>' if counts[piece] > 1 else ""
         chips.append(
-            f'<a href="{escape(places.href(version, n))}" title="to example {rank + 1}">'
+            f'<a href="{escape(places.href(version, n))}" title="to example {ranks[n] + 1}">'
             f"{_coloured(piece, levels_in_focus[n])}{times}</a>"
         )
     if len(order) > _CHIPS:

@@ -22,7 +22,7 @@ from server.number_text import count, fixed, number, share
 from server.pages.evidence import EvidenceView, HiddenView
 from server.pages.neuron import NeuronPage, VersionView
 from server.sameness_words import are_twins
-from store.histogram_edges import N_BINS, bin_index
+from store.histogram_edges import N_BINS, bin_of
 
 #: (upper end of a share, how it is called); the number always stands beside the word.
 _PARTS = (
@@ -47,11 +47,10 @@ def responds(version: VersionView) -> str:
     site = version.sites[version.display_site]
     if not site.std:
         return f"Constant ({number(site.mean)} on every token): it responds to nothing."
-    top = [example for example in version.examples if example.band == "top"]
+    top = version.examples.of_band("top")
     if not top:
         return "No top examples."
-    tokens = [example.tokens[example.focus] for example in top]
-    counted = Counter(tokens)
+    counted = Counter(version.examples.focus[n] for n in top)
     most, different = max(counted.values()), len(counted)
     if different == 1:
         return f"one token in all {len(top)} top examples"
@@ -172,16 +171,13 @@ def _of_layer_norm(version: VersionView) -> list[Statement]:
 
     Strong is a `post` as high as a top example's, or among the highest 0.1 %.
     """
-    lifted, top = (
-        [
-            example.values.at("post", example.focus)
-            for example in version.examples
-            if example.band == band and "post" in example.values
-        ]
-        for band in ("lifted", "top")
-    )
-    if not lifted or not top:
+    examples = version.examples
+    if not examples.of_band("lifted") or not examples.of_band("top"):
         return []
+    posts = examples.at_focus("post")
+    if posts is None:
+        return []
+    lifted, top = ([posts[n] for n in examples.of_band(band)] for band in ("lifted", "top"))
     highest = max(lifted)
     beaten = sum(post <= highest for post in top)
     below = _share_below(version.sites["post"].histogram.counts, highest)
@@ -207,7 +203,7 @@ def _share_below(counts: Sequence[int], activation: float) -> float | None:
     total = int(of_bins.sum())
     if len(of_bins) != N_BINS or not total:
         return None
-    return int(of_bins[: int(bin_index([activation])[0])].sum()) / total
+    return int(of_bins[: bin_of(activation)].sum()) / total
 
 
 def _of_candidates(evidence: EvidenceView, other_act: str) -> str:

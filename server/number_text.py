@@ -18,6 +18,8 @@ UNDEFINED = "–"
 MINUS = "−"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DECIMALS = 4
+#: By the decimals that a number has: what it lacks, with the point where it has none.
+_PADDING = tuple("." * (not n) + "0" * (_DECIMALS - n) for n in range(_DECIMALS))
 
 
 @lru_cache(maxsize=65536)
@@ -111,17 +113,21 @@ def moment(when: datetime | None) -> Markup:
 
 def aligned(value: float | int | str | bool | None) -> Markup:
     """A cell of a column: numbers are padded (invisibly) so that their decimal points line up."""
+    return Markup(aligned_markup(value))
+
+
+def aligned_markup(value: float | int | str | bool | None) -> str:
+    """`aligned` as a plain string of markup, for those who join many."""
     if value is None:
-        return Markup(f'<span class="none">{UNDEFINED}</span>')
+        return f'<span class="none">{UNDEFINED}</span>'
     if isinstance(value, bool):
-        return Markup("yes" if value else "no")
+        return "yes" if value else "no"
     if isinstance(value, str):
-        return escape(value)
+        return str(escape(value))
     text = count(value) if isinstance(value, int) else number(value)
     if isinstance(value, int) or "·" in text:
-        return Markup(text)
+        return text
     decimals = len(text.partition(".")[2])
-    padding = "0" * (_DECIMALS - decimals) if decimals < _DECIMALS else ""
-    if padding and not decimals:
-        padding = "." + padding
-    return Markup(f'{text}<span class="pad">{padding}</span>' if padding else text)
+    if decimals >= _DECIMALS:
+        return text
+    return f'{text}<span class="pad">{_PADDING[decimals]}</span>'

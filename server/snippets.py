@@ -2,8 +2,8 @@
 
     for tokens, attributes in draw_snippets([Snippet(...), ...]): ...
 
-A neuron page shows a hundred snippets of sixty tokens. Their values are turned into levels of
-colour in arrays over all of them, since a call of numpy costs more than the fifty values of a row,
+A neuron page shows tens of snippets of twenty tokens. Their values are turned into levels of
+colour in arrays over all of them, since a call of numpy costs more than the twenty values of a row,
 and their spans are taken from arrays of strings. The result is that of `heat_map` and
 `value_attributes`.
 """
@@ -20,7 +20,15 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from server.pages.lazy import Pieces, ValueRows, codes, half_decimals
-from server.token_text import BOS, LEVELS, OPENINGS, closed_markup, snippet_markup, with_class
+from server.token_text import (
+    BOS,
+    LEVELS,
+    OPENINGS,
+    closed_markup,
+    passage_markup,
+    snippet_markup,
+    with_class,
+)
 from server.vocabulary import Vocabulary
 from store.packing import SnippetValues
 from store.records import Site
@@ -34,7 +42,7 @@ Values = npt.NDArray[np.float64]
 Lengths = npt.NDArray[np.int64]
 
 
-@dataclass(slots=True)  # a page has sixty: frozen ones take three times as long to make
+@dataclass(slots=True)  # a page has tens: frozen ones take three times as long to make
 class Snippet:
     """A context with its values: `own` by site, `other` (of the other version) likewise or None.
 
@@ -70,6 +78,20 @@ def draw_snippets(
     for drawn, named in zip(spans, texts.values(), strict=True):
         attributes = (f' data-{name}="{text}"' for name, text in named.items())
         yield drawn, Markup("".join(attributes))
+
+
+def texts_beside(tokens: Sequence[Sequence[bytes]]) -> list[str]:
+    """The text of each of these stretches, markup without elements, which are the tokens that have
+    values."""
+    pieces = [one for one in tokens if isinstance(one, Pieces)]
+    vocabulary = pieces[0].vocabulary if pieces else None
+    if isinstance(vocabulary, Vocabulary) and len(pieces) == len(tokens):
+        texts = vocabulary.texts(np.concatenate([one.ids for one in pieces]))
+        if None not in texts:
+            whole = cast(list[str], texts)
+            ends = itertools.accumulate(map(len, pieces))
+            return ["".join(whole[start:end]) for start, end in itertools.pairwise([0, *ends])]
+    return [passage_markup(b"".join(one)) for one in tokens]
 
 
 def value_texts(named: Sequence[tuple[str, Rows, Rows | None]]) -> dict[str, dict[str, str]]:

@@ -17,6 +17,7 @@ from server.condition_words import condition_title
 from server.definitions import DEFINITIONS
 from server.embed_drawing import short_snippet
 from server.explorer_drawing import draw_correspondence, draw_scatter
+from server.explorer_markup import index_rows, version_rows
 from server.invisible_drawing import draw_candidate, draw_invisible
 from server.live_drawing import draw_live
 from server.neuron_drawing import draw
@@ -43,6 +44,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "draw_results": draw_results,
     "draw_correspondence": draw_correspondence,
     "draw_scatter": draw_scatter,
+    "version_rows": version_rows,
+    "index_rows": index_rows,
     "draw_candidate": draw_candidate,
     "draw_invisible": draw_invisible,
     "draw_live": draw_live,

@@ -1,16 +1,23 @@
-"""Jinja as the pages need it: output is escaped without making an object of each piece.
+"""Jinja as the pages need it: what it does around each piece and each call costs less.
 
 Jinja escapes what a template shows with `markupsafe.escape`, which makes a `Markup` of it, only for
 all of them to be joined to one string. A neuron page shows 2,700 pieces: as plain strings they take
-a tenth of the time.
+a tenth of the time. It asks of each callable what it wants passed to it; plain functions want
+nothing. And it looks names up in the globals of each template before the environment's: ours have
+none of their own.
 """
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+from functools import lru_cache
+from types import BuiltinMethodType, FunctionType, MethodType
 from typing import Any
 
 from jinja2 import Environment, nodes
 from jinja2.compiler import CodeGenerator, Frame
+from jinja2.runtime import Context, Macro
+from jinja2.utils import internalcode
 from markupsafe import Markup, escape
 
 try:
@@ -44,8 +51,33 @@ class _Generator(CodeGenerator):
             self.write("environment.shown(")
 
 
+#: Callables that want nothing passed to them, unless they say so.
+_PLAIN = frozenset({FunctionType, BuiltinMethodType, MethodType, type(lru_cache(len))})
+
+
+class _Context(Context):
+    """Calls macros, plain functions and methods as they are."""
+
+    @internalcode
+    def call(__self, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        kind = type(__obj)
+        if kind is not Macro and (kind not in _PLAIN or hasattr(__obj, "jinja_pass_arg")):
+            return super().call(__obj, *args, **kwargs)
+        kwargs.pop("_block_vars", None)
+        kwargs.pop("_loop_vars", None)
+        if kind is Macro:
+            return __obj(__self.eval_ctx, *args, **kwargs)
+        return __obj(*args, **kwargs)
+
+
 class PageEnvironment(Environment):
-    """Templates whose output is escaped by `shown`."""
+    """Templates whose output is escaped by `shown`; their globals are the environment's, as they
+    are when a template is first asked for."""
 
     code_generator_class = _Generator
+    context_class = _Context
     shown = staticmethod(shown)
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        """One mapping, where Jinja would look up two in turn."""
+        return {**self.globals, **(d or {})}

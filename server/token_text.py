@@ -96,6 +96,11 @@ def visible_passage(text: str) -> str:
     return "".join(_visible(character) for character in text)
 
 
+def passage_markup(text: bytes) -> str:
+    """`visible_passage` of bytes, as markup; what is no character becomes the sign for that."""
+    return str(escape(visible_passage(text.decode("utf-8", errors="replace"))))
+
+
 def _visible(character: str) -> str:
     if character == "\n":
         return NEWLINE

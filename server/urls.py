@@ -10,15 +10,29 @@ of the same object as JSON.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import quote, urlencode
+from functools import lru_cache
+from urllib import parse
 
 Parameters = Mapping[str, str | int | None]
+
+#: A page has a hundred addresses of few parts.
+quote = lru_cache(maxsize=4096)(parse.quote)
 
 
 def query(parameters: Parameters) -> str:
     """`?a=1&b=2`, without the parameters that are None or empty; "" when none is left."""
-    given = {name: value for name, value in parameters.items() if value not in (None, "")}
-    return f"?{urlencode(given, safe=':,')}" if given else ""
+    given = [
+        f"{_quoted(name)}={_quoted(str(value))}"
+        for name, value in parameters.items()
+        if value is not None and value != ""
+    ]
+    return f"?{'&'.join(given)}" if given else ""
+
+
+@lru_cache(maxsize=4096)
+def _quoted(text: str) -> str:
+    """A name or value of a query string."""
+    return parse.quote_plus(text, safe=":,")
 
 
 def home() -> str:

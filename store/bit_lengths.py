@@ -15,6 +15,8 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
+from store.bit_words import words_at
+
 Numbers = npt.NDArray[np.int64]
 
 
@@ -40,9 +42,8 @@ def unpack(packed: bytes) -> Numbers:
     if len(widths) != n:
         raise ValueError(f"{len(widths)} numbers of {n}")
     below = np.maximum(widths - 1, 0)
-    plain = np.frombuffer(packed[4 + length :] + bytes(8), np.uint8)
     first = np.cumsum(below) - below
-    words = plain[(first >> 3)[:, None] + np.arange(8)].view("<u8")[:, 0].astype(np.uint64)
+    words = words_at([packed[4 + length :]], first >> 3)
     mask = (np.uint64(1) << below.astype(np.uint64)) - np.uint64(1)
     rest = ((words >> (first & 7).astype(np.uint64)) & mask).astype(np.int64)
     zigzag = np.where(widths > 0, rest | (np.int64(1) << below), 0)

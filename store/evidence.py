@@ -16,8 +16,10 @@ from store import (
     rows_candidates,
     rows_evidence,
     runs,
+    tables,
     tables_evidence,
 )
+from store.beside import Beside
 from store.candidates import candidate, candidates, carried_by
 from store.correspondence import correspondence
 from store.engine import reading
@@ -41,7 +43,7 @@ from store.shown_evidence import (
     ShownCounterexample,
 )
 from store.stages import EVIDENCE, stage
-from store.version_query import at, here, of_version
+from store.version_query import at, of_version
 
 __all__ = [
     "EVIDENCE",
@@ -73,20 +75,22 @@ def of_neuron(
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         place = at(run, side, layer, neuron)
-        row = _summary.one(connection, place) if run.has_evidence else None
+        if not run.has_evidence:
+            return None
+        row, checked, joint, axes, search, curve, mined = _version.one(connection, place)
         if row is None:
             return None
-        checked, joint = _check.one(connection, place), _joint_density.one(connection, place)
-        search, curve = _search.one(connection, place), _curve.one(connection, place)
         return NeuronEvidence(
             hidden=rows_evidence.to_hidden_share(row, curve),
-            joint=None if joint is None else rows_evidence.to_joint_density(joint),
+            joint=None
+            if joint is None or axes is None
+            else rows_evidence.to_joint_density(joint | axes),
             meaning=rows_evidence.to_meaning(
                 row, _senses.rows(connection, place), run.n_vocabulary
             ),
             check=None if checked is None else rows_evidence.to_estimate_check(checked),
             candidates=carried_by(connection, run, side, layer, neuron),
-            counterexamples=_counterexamples(connection, run, side, layer, neuron),
+            counterexamples=_counterexamples(connection, run, side, layer, neuron, mined),
             search=None if search is None else rows_candidates.to_search(search),
         )
 
@@ -141,33 +145,16 @@ def _of_stage(
         return [made(row) for row in found.mappings()]
 
 
-_summary = Prepared(lambda: of_version(tables_evidence.neuron_evidence))
+_version = Beside(
+    (tables_evidence.neuron_evidence, tables.VERSION),
+    (tables_evidence.estimate_check, ("run_key", "side", "layer")),
+    (tables_evidence.joint_density, tables.VERSION),
+    (tables_evidence.joint_axes, ("run_key", "side")),
+    (tables_evidence.substitution_search, tables.VERSION),
+    (tables_evidence.hidden_curve, tables.VERSION),
+    (tables_evidence.mined_counterexample, tables.VERSION),
+)
 _senses = Prepared(lambda: of_version(tables_evidence.sense, "rank"))
-_search = Prepared(lambda: of_version(tables_evidence.substitution_search))
-_curve = Prepared(lambda: of_version(tables_evidence.hidden_curve))
-
-
-@Prepared
-def _check() -> Select[Any]:
-    """How far the estimates of a version's layer are off."""
-    check = tables_evidence.estimate_check
-    return select(check).where(*here(check, "run_key", "side", "layer"))
-
-
-@Prepared
-def _joint_density() -> Select[Any]:
-    """A version's joint density with its edges."""
-    density, axes = tables_evidence.joint_density, tables_evidence.joint_axes
-    same = and_(axes.c.run_key == density.c.run_key, axes.c.side == density.c.side)
-    query = of_version(density).add_columns(axes.c.mid_edges, axes.c.post_edges)
-    return query.join(axes, same)
-
-
-@Prepared
-def _mined() -> Select[Any]:
-    """A version's mined counterexamples, packed."""
-    table = tables_evidence.mined_counterexample
-    return select(table.c.mined).where(*here(table))
 
 
 @Prepared
@@ -177,12 +164,17 @@ def _substitutions() -> Select[Any]:
 
 
 def _counterexamples(
-    connection: Connection, run: runs.PublishedRun, side: Side, layer: int, neuron: int
+    connection: Connection,
+    run: runs.PublishedRun,
+    side: Side,
+    layer: int,
+    neuron: int,
+    mined: Read | None,
 ) -> tuple[ShownCounterexample, ...]:
-    """A version's counterexamples by kind and rank, with their snippets and documents."""
+    """A version's counterexamples by kind and rank, with their snippets and documents; `mined` is
+    its row of those of the corpus."""
     place = at(run, side, layer, neuron)
-    packed = _mined.one(connection, place)
-    found = [] if packed is None else mined_packing.unpack(side, layer, neuron, packed["mined"])
+    found = [] if mined is None else mined_packing.unpack(side, layer, neuron, mined["mined"])
     found += [
         rows_candidates.to_counterexample(row, run.n_vocabulary)
         for row in _substitutions.rows(connection, place)

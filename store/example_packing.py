@@ -34,7 +34,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -312,31 +312,48 @@ class RoleValues(SnippetValues):
         return self._role.halves(site)[self._start : self._end]
 
     def code(self, site: Site, place: int) -> int:
-        at = self._start + range(self.length)[place]
-        return int(self._role.halves(site).view(np.uint16)[at])
+        at = 2 * (self._start + range(self.length)[place])
+        bits = self._role.bits(site)
+        return bits[at] | bits[at + 1] << 8
 
     def codes(self, site: Site) -> bytes:
-        return self[site].tobytes()
+        return self._role.bits(site)[2 * self._start : 2 * self._end]
 
 
 class _Role:
-    """All values of one role; `exact`: a site (as a bit), places of it and what stands there."""
+    """All values of one role, a snippet after the other: that of example i from `starts[i]` to
+    `ends[i]`, where `present`. `exact`: a site (as a bit), places of it and what stands there."""
 
     def __init__(
         self,
         section: bytes,
-        n: int,
+        lengths: npt.NDArray[np.int64],
+        present: npt.NDArray[np.bool_],
         scales: Callable[[], Singles],
-        exact: tuple[int, npt.NDArray[np.int64], npt.NDArray[np.float32]] | None,
     ) -> None:
         self._section = section
-        self._n = n
         self._scales = scales
-        self._exact = exact
+        ends = np.cumsum(lengths * present)
+        self.n = int(ends[-1]) if len(ends) else 0
+        self.first = ends - lengths * present
+        self.starts, self.ends, self.present = self.first.tolist(), ends.tolist(), present.tolist()
+        self.exact: tuple[int, npt.NDArray[np.int64], npt.NDArray[np.float32]] | None = None
         self._values: dict[Site, Singles] = {}
         self._halves: dict[Site, HalfArray] = {}
+        self._bits: dict[Site, bytes] = {}
         self.sites = _SITES_OF[section[0]]
         self._at = 1  # where the first site that is not yet read begins
+
+    def of(self, i: int) -> RoleValues | None:
+        """The values of one example; None where it has none in this role."""
+        return RoleValues(self, self.starts[i], self.ends[i]) if self.present[i] else None
+
+    def bits(self, site: Site) -> bytes:
+        """`halves` as bytes, the lower first."""
+        known = self._bits.get(site)
+        if known is None:
+            known = self._bits[site] = self.halves(site).tobytes()
+        return known
 
     def halves(self, site: Site) -> HalfArray:
         """A site's values, read-only. KeyError for one that is not there."""
@@ -347,8 +364,8 @@ class _Role:
             while site not in self._values:
                 self._read(self.sites[len(self._values)])
             known = self._values[site].astype("<f2")
-            if self._exact is not None and self._exact[0] >> SITES.index(site) & 1:
-                known[self._exact[1]] = _as_halves(self._exact[2])
+            if self.exact is not None and self.exact[0] >> SITES.index(site) & 1:
+                known[self.exact[1]] = _as_halves(self.exact[2])
             known.flags.writeable = False
             self._halves[site] = known
         return known
@@ -358,12 +375,12 @@ class _Role:
         if self._values:
             way, at = packed[at], at + 1
         if way == PLAIN:
-            codes, at = code_streams.unpack(packed, self._n, at)
+            codes, at = code_streams.unpack(packed, self.n, at)
             self._values[site] = value_codes.decode(codes)
         else:
             width = 2 if way == AFFINE else 0
             parameters = np.frombuffer(packed, "<f4", width, at).tolist()
-            misses, codes, at = code_streams.unpack_some(packed, self._n, at + 4 * width)
+            misses, codes, at = code_streams.unpack_some(packed, self.n, at + 4 * width)
             scales = self._scales() if way in (SOLU, AFFINE) else None
             values = _derived(way, parameters, self._values, scales)
             values[misses] = value_codes.decode(codes)
@@ -381,70 +398,102 @@ def unpack(
 ) -> list[ExampleRecord]:
     """The records of `pack_places` and `pack_values`, in their order; values within the stated
     precision, at the focus of the version's display site exact."""
-    _known(packed[0])
-    values = _values_of(side, places, packed, scales_at)
-    columns = {name: column.tolist() for name, column in places.fields.items()}
-    bands, before, match = columns["band"], columns["before"], columns["match_neuron"]
-    activations = places.activation.tolist()
-    same_quantiles, match_quantiles = places.quantiles
-    own, same_index, matched = values
-    return [
-        ExampleRecord(
+    return list(Unpacked(side, layer, neuron, places, packed, scales_at))
+
+
+class Unpacked(Sequence[ExampleRecord]):
+    """What `unpack` gives, a record made when it is asked for; `columns` has the places of all."""
+
+    def __init__(
+        self,
+        side: Side,
+        layer: int,
+        neuron: int,
+        places: Places,
+        packed: bytes,
+        scales_at: ScalesAt,
+    ) -> None:
+        _known(packed[0])
+        self._version = side, layer, neuron
+        self.columns = {name: column.tolist() for name, column in places.fields.items()}
+        self.activations: list[float] = places.activation.tolist()
+        self._quantiles = places.quantiles
+        self._before = places["before"]
+        self._own, self._same_index, self._match = _roles(side, places, packed, scales_at)
+
+    def __len__(self) -> int:
+        return len(self.activations)
+
+    @overload
+    def __getitem__(self, place: int) -> ExampleRecord: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[ExampleRecord]: ...
+    def __getitem__(self, place: int | slice) -> ExampleRecord | list[ExampleRecord]:
+        numbers = range(len(self.activations))[place]
+        return (
+            self._record(numbers) if isinstance(numbers, int) else list(map(self._record, numbers))
+        )
+
+    def _record(self, i: int) -> ExampleRecord:
+        side, layer, neuron = self._version
+        columns = self.columns
+        own, same, match = (
+            None if role is None else role.of(i)
+            for role in (self._own, self._same_index, self._match)
+        )
+        same_quantiles, match_quantiles = self._quantiles
+        position = columns["position"][i]
+        return ExampleRecord(
             side,
             layer,
             neuron,
-            BANDS[bands[i]],
+            BANDS[columns["band"][i]],
             columns["rank"][i],
             columns["document"][i],
             columns["window"][i],
-            columns["position"][i],
-            activations[i],
-            columns["position"][i] - before[i],
-            own[i] or {},
+            position,
+            self.activations[i],
+            position - columns["before"][i],
+            own or {},
+            None if same is None else OtherValues(neuron, same, same_quantiles[i]),
             None
-            if (same := same_index[i]) is None
-            else OtherValues(neuron, same, same_quantiles[i]),
-            None
-            if (other := matched[i]) is None
-            else OtherValues(match[i], other, match_quantiles[i]),
+            if match is None
+            else OtherValues(columns["match_neuron"][i], match, match_quantiles[i]),
         )
-        for i in range(len(places))
-    ]
+
+    def at_focus(self, site: Site) -> HalfArray | None:
+        """The version's own values at all foci; None for a site that it does not have."""
+        if self._own is None or site not in self._own.sites:
+            return None
+        found: HalfArray = self._own.halves(site)[self._own.first + self._before]
+        return found
 
 
-def _values_of(
-    side: Side, places: Places, packed: bytes, scales_at: ScalesAt
-) -> list[list[RoleValues | None]]:
-    """Values by role and example; None where a role has none."""
+def _roles(side: Side, places: Places, packed: bytes, scales_at: ScalesAt) -> list[_Role | None]:
+    """The values of each of ROLES; None for one that no example has."""
     known: dict[Side, Singles] = {}
     lengths = places["length"]
-    made: list[list[RoleValues | None]] = []
+    made: list[_Role | None] = []
     at = 2
     for number, role in enumerate(ROLES):
         end = at + 3 + int.from_bytes(packed[at : at + 3], "little")
         section, at = packed[at + 3 : end], end
-        here = places["present"] >> number & 1
-        of_role: list[RoleValues | None] = [None] * len(places)
-        made.append(of_role)
         if len(section) == 1:
+            made.append(None)
             continue
+        here = (places["present"] >> number & 1).astype(bool)
         model = model_of(role, side)
-        ends = np.cumsum(lengths * here)
-        starts = ends - lengths * here
 
         def scales(model: Side = model, here: Any = here) -> Singles:
             if model not in known:
                 known[model] = scales_of(scales_at(model))
             found = known[model]
-            return found if here.all() else found[:, np.repeat(here, lengths).astype(bool)]
+            return found if here.all() else found[:, np.repeat(here, lengths)]
 
-        exact = (packed[1], starts + places["before"], places.activation) if number == 0 else None
-        values = _Role(section, int(ends[-1]), scales, exact)
-        for i, present, start, stop in zip(
-            range(len(places)), here.tolist(), starts.tolist(), ends.tolist(), strict=True
-        ):
-            if present:
-                of_role[i] = RoleValues(values, start, stop)
+        made.append(_Role(section, lengths, here, scales))
+    own = made[0]
+    if own is not None:
+        own.exact = packed[1], own.first + places["before"], places.activation
     return made
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from sqlalchemy import Connection, Engine, Select, and_, bindparam, select
 
 from store import packing, runs, tables
 from store.engine import reading
-from store.example_packing import unpack, unpack_places
+from store.example_packing import Unpacked, unpack_places
 from store.prepared import Prepared
-from store.records import ShownExample, Side, WindowRecord
+from store.records import (
+    BANDS,
+    HalfArray,
+    ShownExample,
+    Side,
+    Site,
+    TokenArray,
+    WindowRecord,
+)
 from store.token_scales import ScaleCodes, Snippets
 from store.version_query import any_of, at, here
 from store.version_query import places as places_of
@@ -36,36 +44,85 @@ def of_neuron(
     Empty for a neuron without examples; `RunNotFound` for an unknown run. Values are unpacked when
     they are asked for.
     """
+    return list(shown(engine, run_id, side, layer, neuron))
+
+
+def shown(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> ShownExamples:
+    """As `of_neuron`, each made when it is asked for: a page draws half of them."""
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         found = _examples.one(connection, at(run, side, layer, neuron))
         if found is None or found["places"] is None:
-            return []
+            return ShownExamples(None, [], [])
         where = unpack_places(found["places"])
-        documents, numbers = where["document"].tolist(), where["window"].tolist()
-        windows = windows_of(connection, run, sorted(set(zip(documents, numbers, strict=True))))
-    shown = [windows[place] for place in zip(documents, numbers, strict=True)]
+        places = list(zip(where["document"].tolist(), where["window"].tolist(), strict=True))
+        windows = windows_of(connection, run, sorted(set(places)))
+    beside = [windows[place] for place in places]
     starts, lengths = where.start.tolist(), where["length"].tolist()
 
     def scales_at(model: Side) -> ScaleCodes:
-        packed = [window.scales for window in shown]
+        packed = [window.scales for window in beside]
         return Snippets(list(zip(packed, starts, lengths, strict=True))).codes(model, layer)
 
-    records = unpack(side, layer, neuron, where, found["snippets"], scales_at)
     spans = []
-    for window, start, length in zip(shown, starts, lengths, strict=True):
+    for window, start, length in zip(beside, starts, lengths, strict=True):
         first = max(min(1, start), start - _TEXT_BEFORE)  # position 0 is BOS, which is no text
         last = min(start + length + _TEXT_AFTER, packing.window_length(window.tokens))
         spans.append((window.tokens, first, last - first))
-    texts = packing.unpack_snippets(spans, run.n_vocabulary)
-    made = []
-    for record, window, (_, first, _), length, ids in zip(
-        records, shown, spans, lengths, texts, strict=True
-    ):
-        own = record.start - first
-        parts = ids[own : own + length], ids[:own], ids[own + length :]
-        made.append(ShownExample(record, window.name, window.source, *parts))
-    return made
+    texts = [
+        (ids, start - first, start - first + length)
+        for ids, (_, first, _), start, length in zip(
+            packing.unpack_snippets(spans, run.n_vocabulary), spans, starts, lengths, strict=True
+        )
+    ]
+    records = Unpacked(side, layer, neuron, where, found["snippets"], scales_at)
+    return ShownExamples(records, beside, texts)
+
+
+class ShownExamples(Sequence[ShownExample]):
+    """A version's examples with what is needed to show them, each made when it is asked for.
+
+    What is asked of all of them stands in columns, an entry an example: `bands`, `ranks`,
+    `activations`, `focus_tokens` (ids), and `at_focus`.
+    """
+
+    def __init__(
+        self,
+        records: Unpacked | None,
+        windows: list[StoredWindow],
+        texts: list[tuple[TokenArray, int, int]],
+    ) -> None:
+        self._records, self._windows, self._texts = records, windows, texts
+        columns: dict[str, list[int]] = {} if records is None else records.columns
+        self.bands: list[str] = [BANDS[band] for band in columns.get("band", ())]
+        self.ranks: list[int] = columns.get("rank", [])
+        self.activations: list[float] = [] if records is None else records.activations
+        self.focus_tokens: list[int] = [
+            int(ids[own + before])
+            for (ids, own, _), before in zip(texts, columns.get("before", ()), strict=True)
+        ]
+
+    def at_focus(self, site: Site) -> HalfArray | None:
+        """The version's own values at all foci; None for a site that it does not have."""
+        return None if self._records is None else self._records.at_focus(site)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @overload
+    def __getitem__(self, place: int) -> ShownExample: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[ShownExample]: ...
+    def __getitem__(self, place: int | slice) -> ShownExample | list[ShownExample]:
+        numbers = range(len(self._texts))[place]
+        return self._made(numbers) if isinstance(numbers, int) else list(map(self._made, numbers))
+
+    def _made(self, i: int) -> ShownExample:
+        assert self._records is not None, "examples without records"
+        window, (ids, own, end) = self._windows[i], self._texts[i]
+        return ShownExample(
+            self._records[i], window.name, window.source, ids[own:end], ids[:own], ids[end:]
+        )
 
 
 class StoredWindow(NamedTuple):

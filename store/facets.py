@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Engine, Select, and_, case, func, or_, select
 
 from store import runs, selections, tables
 from store.engine import reading
@@ -73,37 +74,37 @@ def verdicts(engine: Engine, run_id: str, filters: Mapping[str, str]) -> dict[Ve
 
     It begins with the labels, which are few, and not with the versions.
     """
-    label, neuron = tables.label, tables.neuron
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
-        selection = selections.of_versions(run, asked(filters) | {"density"})  # the table itself
-        sides = [("left", run.left_model_id)]
-        if run.right_model_id is not None:
-            sides.append(("right", run.right_model_id))
-        labelled = (
-            select(label.c.model_id, label.c.layer, label.c.neuron, label.c.verdict)
-            .where(
-                label.c.model_id.in_([model for _, model in sides]),
-                label.c.neuron.is_not(None),
-                is_latest(),
-            )
-            .distinct()
-            .subquery()
-        )
-        at = and_(
-            or_(
-                *(
-                    and_(neuron.c.side == side, labelled.c.model_id == model)
-                    for side, model in sides
-                )
-            ),
-            neuron.c.layer == labelled.c.layer,
-            neuron.c.neuron == labelled.c.neuron,
-        )
-        found = connection.execute(
-            select(labelled.c.verdict, func.count())
-            .select_from(labelled.join(selection.source, at))
-            .where(*selection.where(filters))
-            .group_by(labelled.c.verdict)
-        )
+        found = connection.execute(_of_verdicts(run, tuple(filters.items())))
         return {row[0]: row[1] for row in found}
+
+
+@lru_cache(maxsize=256)
+def _of_verdicts(run: runs.PublishedRun, given: tuple[tuple[str, str], ...]) -> Select[Any]:
+    label, neuron, filters = tables.label, tables.neuron, dict(given)
+    selection = selections.of_versions(run, asked(filters) | {"density"})  # the table itself
+    sides = [("left", run.left_model_id)]
+    if run.right_model_id is not None:
+        sides.append(("right", run.right_model_id))
+    labelled = (
+        select(label.c.model_id, label.c.layer, label.c.neuron, label.c.verdict)
+        .where(
+            label.c.model_id.in_([model for _, model in sides]),
+            label.c.neuron.is_not(None),
+            is_latest(),
+        )
+        .distinct()
+        .subquery()
+    )
+    at = and_(
+        or_(*(and_(neuron.c.side == side, labelled.c.model_id == model) for side, model in sides)),
+        neuron.c.layer == labelled.c.layer,
+        neuron.c.neuron == labelled.c.neuron,
+    )
+    return (
+        select(labelled.c.verdict, func.count())
+        .select_from(labelled.join(selection.source, at))
+        .where(*selection.where(filters))
+        .group_by(labelled.c.verdict)
+    )

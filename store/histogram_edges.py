@@ -14,6 +14,8 @@ integer shift of its bits, and −x falls into the mirror of the bin of x.
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import numpy.typing as npt
 
@@ -35,6 +37,15 @@ def inner_edges() -> npt.NDArray[np.float32]:
     fractions = 1 + np.arange(BINS_PER_POWER) / BINS_PER_POWER
     positive = np.append((2.0 ** powers[:, None] * fractions[None, :]).ravel(), 2.0**HIGHEST_POWER)
     return np.concatenate([-positive[::-1], positive]).astype(np.float32)
+
+
+def bin_of(value: float) -> int:
+    """`bin_index` of one value."""
+    bits: int
+    (bits,) = struct.unpack("<I", struct.pack("<f", value))
+    code = ((bits & 0x7FFFFFFF) >> _BITS_DROPPED) - _FIRST_CODE + 1
+    magnitude = min(max(code, 0), N_SIDE + 1)
+    return MIDDLE - magnitude if bits >> 31 else MIDDLE + magnitude
 
 
 def bin_index(values: npt.ArrayLike) -> npt.NDArray[np.int64]:

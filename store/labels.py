@@ -9,8 +9,9 @@ than younger ones of here). Concurrent additions need no lock. What is not of ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import (
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Engine,
     FromClause,
     Row,
+    Select,
     and_,
     delete,
     func,
@@ -31,15 +33,21 @@ from sqlalchemy.exc import IntegrityError
 from store.engine import reading, writing
 from store.errors import StoreError, UnknownModel
 from store.evidence_records import CandidateLabelRecord
+from store.prepared import Prepared
 from store.records import VERDICTS, LabelCounts, LabelRecord
 from store.tables import annotator, label, model
 from store.tables_access import label_claim, label_skip, label_withdrawal
 from store.types import clean_text, now
+from store.version_query import any_of, places
 
 LONGEST_DESCRIPTION = 500
 LONGEST_ANNOTATOR = 100
 LONGEST_KEY = 64
 
+
+#: Versions whose labels are counted with one statement; fewer are filled up to one of the sizes.
+_SIZES = (1, 10, 50, 100)
+_AT_ONCE = _SIZES[-1]
 
 #: The column of `label` that says what a label is on.
 Subject = Literal["neuron", "candidate"]
@@ -205,15 +213,32 @@ def _counts(
         if model_id is None:
             return {}
         condition = and_(label.c.layer == layer, *conditions)
-        found = counts_by_version(connection, [model_id], condition)
+        found = counted(connection, [model_id], condition, "neuron")
     return {neuron: counted for (_, _, neuron), counted in found.items()}
 
 
-def counts_by_version(
-    connection: Connection, model_ids: Sequence[int], condition: ColumnElement[bool]
+def counts_at(
+    connection: Connection, versions: Sequence[tuple[int, int, int]]
 ) -> dict[tuple[int, int, int], LabelCounts]:
-    """(model id, layer, neuron) → counts, for labels of these models that fit the condition."""
-    return counted(connection, model_ids, condition, "neuron")
+    """(model id, layer, neuron) → counts, of those of these versions that have any."""
+    found: list[tuple[Any, ...]] = []
+    for start in range(0, len(versions), _AT_ONCE):
+        part = versions[start : start + _AT_ONCE]
+        number = next(size for size in _SIZES if size >= len(part))
+        found += _counted_at[number].tuples(connection, places(part, number))
+    return _by_subject(found)
+
+
+def _at(number: int) -> Select[Any]:
+    place = (label.c.model_id, label.c.layer, label.c.neuron)
+    return (
+        select(*place, label.c.verdict, func.count())
+        .where(any_of(place, number), is_latest())
+        .group_by(*place, label.c.verdict)
+    )
+
+
+_counted_at = {size: Prepared(partial(_at, size)) for size in _SIZES}
 
 
 def counted(
@@ -234,12 +259,18 @@ def counted(
         )
         .group_by(*place, label.c.verdict)
     )
+    return _by_subject(found)
+
+
+def _by_subject(rows: Iterable[Any]) -> dict[tuple[int, int, Any], LabelCounts]:
+    """(model id, layer, subject) → counts, from rows of these three, a verdict and its number."""
     by_verdict: dict[tuple[int, int, Any], dict[str, int]] = {}
-    for model_id, layer, name, verdict, number in found:
+    for model_id, layer, name, verdict, number in rows:
         by_verdict.setdefault((model_id, layer, name), {})[verdict] = number
     return {place: LabelCounts(**verdicts) for place, verdicts in by_verdict.items()}
 
 
+@cache
 def is_latest(subject: Subject = "neuron") -> ColumnElement[bool]:
     """The condition that a row of `label` counts: its annotator's newest on its subject, of those
     that were not withdrawn."""
@@ -262,6 +293,7 @@ def is_latest(subject: Subject = "neuron") -> ColumnElement[bool]:
     return and_(~superseded, ~is_withdrawn(label))
 
 
+@cache
 def is_withdrawn(of: FromClause = label) -> ColumnElement[bool]:
     """The condition that a row of `label` was taken back by its annotator."""
     withdrawal = label_withdrawal

@@ -7,16 +7,26 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    Select,
+    bindparam,
+    func,
+    select,
+)
 
 from store import labels, rows, runs, selections, tables
+from store.beside import Beside
 from store.columns import PAIR_COLUMNS, VERSION_COLUMNS
 from store.engine import reading
 from store.prepared import Prepared
-from store.records import ExplorerRow, LabelCounts, NeuronRecord, PairRow, Side, Site
+from store.records import SIDES, ExplorerRow, LabelCounts, NeuronRecord, PairRow, Side, Site
 from store.runs import PublishedRun
 from store.selections import Place, Selection, asked
-from store.version_query import any_of, at, here, of_version, places
+from store.version_query import any_of, at, here, places
 
 LARGEST_PAGE = 1_000
 
@@ -34,16 +44,11 @@ def get(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> Neu
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         version = at(run, side, layer, neuron)
-        found = _neuron.one(connection, version)
+        found, counts, beside = _version.one(connection, version)
         if found is None:
             return None
-        return rows.to_neuron(
-            found,
-            dict(_hook_points.tuples(connection, version)),
-            _histogram.one(connection, version),
-            _beside.one(connection, version),
-            run.n_vocabulary,
-        )
+        hook_points = dict(_hook_points.tuples(connection, version))
+        return rows.to_neuron(found, hook_points, counts, beside, run.n_vocabulary)
 
 
 def page(
@@ -157,16 +162,14 @@ def random_neuron(
     return row[1], row[2]
 
 
-_neuron = Prepared(lambda: of_version(tables.neuron))
-_histogram = Prepared(lambda: of_version(tables.histogram))
-
-
-@Prepared
-def _beside() -> Select[Any]:
-    """A version's partners and logit effects, which stand beside its examples."""
-    example = tables.example
-    columns = (example.c[name] for name in ("partners", "promoted", "suppressed"))
-    return select(*columns).where(*here(example))
+_example = tables.example
+_columns = (*tables.VERSION, "partners", "promoted", "suppressed")
+_version = Beside(
+    (tables.neuron, tables.VERSION),
+    (tables.histogram, tables.VERSION),
+    # Partners and logit effects stand with the examples, of which nothing else is wanted here.
+    (select(*(_example.c[name] for name in _columns)).subquery(), tables.VERSION),
+)
 
 
 @Prepared
@@ -187,18 +190,30 @@ def _chosen(
     size: int,
 ) -> list[Place]:
     """The places of one page in their order."""
-    filters = filters or {}
     size = min(max(size, 1), LARGEST_PAGE)
-    selection = select_from(run, asked(filters, sort))
-    found = connection.execute(
+    query = _ordered(select_from, run, tuple((filters or {}).items()), sort)
+    found = connection.execute(query, {"before": (max(page, 1) - 1) * size, "size": size})
+    return [tuple(row) for row in found]
+
+
+@lru_cache(maxsize=256)
+def _ordered(
+    select_from: Callable[[PublishedRun, Collection[str]], Selection],
+    run: PublishedRun,
+    filters: tuple[tuple[str, str], ...],
+    sort: str | None,
+) -> Select[Any]:
+    """The places of `size` rows, those `before` them left out."""
+    given = dict(filters)
+    selection = select_from(run, asked(given, sort))
+    return (
         select(*selection.place)
         .select_from(selection.source)
-        .where(*selection.where(filters))
+        .where(*selection.where(given))
         .order_by(*selection.order(sort))
-        .offset((max(page, 1) - 1) * size)
-        .limit(size)
+        .offset(bindparam("before", type_=Integer))
+        .limit(bindparam("size", type_=Integer))
     )
-    return [tuple(row) for row in found]
 
 
 def _total(
@@ -227,13 +242,13 @@ def _values(
         number = next(size for size in _SIZES if size >= len(part))
         query, keys = _all_columns(run, kind, number)
         width = len(part[0])
-        for row in connection.execute(query, places(part, number)):
-            found[tuple(row[:width])] = dict(zip(keys, row[width:], strict=True))
+        for row in query.tuples(connection, places(part, number)):
+            found[row[:width]] = dict(zip(keys, row[width:], strict=True))
     return found
 
 
 @lru_cache(maxsize=64)
-def _all_columns(run: PublishedRun, kind: str, number: int) -> tuple[Select[Any], tuple[str, ...]]:
+def _all_columns(run: PublishedRun, kind: str, number: int) -> tuple[Prepared, tuple[str, ...]]:
     """Place and columns of `number` rows, and the columns' keys; label counts stand elsewhere."""
     columns = PAIR_COLUMNS if kind == "pair" else VERSION_COLUMNS
     select_from = selections.of_pairs if kind == "pair" else selections.of_versions
@@ -244,21 +259,20 @@ def _all_columns(run: PublishedRun, kind: str, number: int) -> tuple[Select[Any]
         .select_from(selection.source)
         .where(*selection.scope, any_of(selection.place, number))
     )
-    return query, keys
+    return Prepared(lambda: query), keys
 
 
 def _label_counts(
     connection: Connection, run: PublishedRun, chosen: list[Place]
 ) -> dict[tuple[int | None, int, int], LabelCounts]:
-    if not chosen:
-        return {}
-    label = tables.label
-    model_ids = [run.left_model_id] + ([run.right_model_id] if run.right_model_id else [])
-    places = sorted({row[-2:] for row in chosen})  # (layer, neuron)
-    counted = labels.counts_by_version(
-        connection, model_ids, tuple_(label.c.layer, label.c.neuron).in_(places)
-    )
-    return dict(counted.items())
+    """The counts of the versions of these rows, by model, layer and neuron."""
+    versions = [
+        (model_id, *row[-2:])
+        for row in chosen
+        for side in (row[:-2] or SIDES)  # a row that is an index has no side
+        if (model_id := run.model_id(side)) is not None
+    ]
+    return dict(labels.counts_at(connection, versions).items())
 
 
 def _label_values(

@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from store import bit_frames, bit_lengths, log_codes
+from store.bit_words import words_at
 from store.records import BANDS, SITES, CountArray, FloatArray, HalfArray, Site, TokenArray
 
 COUNT_DTYPE = np.dtype("<i8")
@@ -126,10 +127,11 @@ def unpack_snippets(spans: Sequence[tuple[bytes, int, int]], n_tokens: int) -> l
     place = np.arange(int(ends[-1])) - np.repeat(ends - lengths, lengths)
     bit = (place + np.repeat([start for _, start, _ in spans], lengths)) * width
     at = np.repeat(np.cumsum(sizes) - sizes + 2, lengths) + (bit >> 3)
-    plain = np.frombuffer(b"".join([*(packed for packed, _, _ in spans), bytes(8)]), np.uint8)
-    words = plain[at[:, None] + np.arange(8)].view("<i8")[:, 0]
+    words = words_at((packed for packed, _, _ in spans), at).view(np.int64)
     ids = ((words >> (bit & 7)) & ((1 << width) - 1)).astype(np.int32)
-    return np.split(ids, ends[:-1])
+    return [
+        ids[end - length : end] for end, length in zip(ends.tolist(), lengths.tolist(), strict=True)
+    ]
 
 
 def _width(n_tokens: int) -> int:

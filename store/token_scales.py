@@ -23,7 +23,7 @@ section     a byte: twice the number of spans, and 1 more if position 0 is there
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import mul
 from typing import Any
 
@@ -31,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from store import sevens
+from store.bit_words import words_at
 from store.records import SIDES, FloatArray, Side
 
 ScaleCodes = npt.NDArray[np.int64]
@@ -193,10 +194,9 @@ class Snippets:
         width = heads["width"].astype(np.int64)[row]
         first = np.array([one.first for one in found])[row] + of_row
         first_byte = np.cumsum([0, *(len(one.bits) for one in found)])[:-1][row]
-        plain = np.frombuffer(b"".join([*(one.bits for one in found), bytes(8)]), np.uint8)
         bit = np.maximum(first, 0) * width
         at = first_byte + (bit >> 3)
-        words = plain[at[:, None] + np.arange(8)].view("<u8")[:, 0].astype(np.uint64)
+        words = words_at((one.bits for one in found), at)
         mask = (np.uint64(1) << width.astype(np.uint64)) - np.uint64(1)
         records = ((words >> (bit & 7).astype(np.uint64)) & mask).astype(np.int64)
         range1 = np.maximum(heads["range1"], 1).astype(np.int64)[row]
@@ -217,16 +217,15 @@ class _Found:
 
     __slots__ = ("bits", "bos", "first", "head")
 
-    def __init__(self, head: tuple[object, ...], bits: bytes, first: int, bos: Any) -> None:
+    def __init__(self, head: tuple[Any, ...], bits: bytes, first: int, bos: Any) -> None:
         self.head, self.bits, self.first, self.bos = head, bits, first, bos
 
     @classmethod
     def of(cls, packed: bytes | None, side: Side, layer: int, start: int, length: int) -> _Found:
-        place = 2 * layer + SIDES.index(side)
-        for number, section in _sections(packed or b""):
-            if number == place:
-                return cls._in(section, start, length)
-        raise ValueError(_MISSING)
+        section = _section_at(packed or b"", 2 * layer + SIDES.index(side))
+        if section is None:
+            raise ValueError(_MISSING)
+        return cls._in(section, start, length)
 
     @classmethod
     def _in(cls, section: bytes, start: int, length: int) -> _Found:
@@ -263,10 +262,13 @@ _MISSING = "the scales of a window's tokens are missing"
 _EMPTY = ((0, 0, 0), 1, 1, 0, (0, 0))
 
 
-def _sections(packed: bytes) -> Iterator[tuple[int, bytes]]:
+def _section_at(packed: bytes, place: int) -> bytes | None:
+    """The section of a side and layer, None where there is none."""
     at = 0
     while at < len(packed):
         number, at = sevens.read(packed, at)
         length, at = sevens.read(packed, at)
-        yield number, packed[at : at + length]
+        if number == place:
+            return packed[at : at + length]
         at += length
+    return None

@@ -142,14 +142,17 @@ document.addEventListener("twinscope-shown", markStops);
 // The other version beneath every example at once
 const button = document.querySelector("[data-open-all]");
 if (button) {
-  const all = [...document.querySelectorAll(".example .other")];
-  button.hidden = all.length === 0;
+  const all = () => document.querySelectorAll(".example .other");
+  button.hidden = all().length === 0;
   button.setAttribute("aria-pressed", "false");
   button.title = "The other version's colours beneath every example";
+  document.addEventListener("twinscope-shown", () => {
+    if (button.getAttribute("aria-pressed") === "true") for (const one of all()) one.open = true;
+  });
   button.addEventListener("click", () => {
     const open = button.getAttribute("aria-pressed") !== "true";
     const kept = button.getBoundingClientRect().top;
-    for (const one of all) one.open = open;
+    for (const one of all()) one.open = open;
     button.setAttribute("aria-pressed", String(open));
     scrollBy({ top: button.getBoundingClientRect().top - kept, behavior: "instant" });
   });

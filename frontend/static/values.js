@@ -31,6 +31,8 @@ async function ask() {
   }
 }
 
+document.addEventListener("twinscope-shown", () => { asked = null; }); // more examples: theirs, too
+
 for (const place of document.querySelectorAll(PLACES.join(", "))) {
   for (const kind of ["pointerover", "focusin", "values-wanted"]) place.addEventListener(kind, () => { asked ??= ask(); });
 }

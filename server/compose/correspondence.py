@@ -11,7 +11,6 @@ from server.correspondence_words import twins_text
 from server.pages.correspondence import Correspondence, LayerTwins, SideTwins
 from server.site import Site
 from store import evidence
-from store import runs as run_store
 from store.engine import Engine
 from store.evidence import LayerCorrespondence
 from store.records import RunRecord
@@ -30,7 +29,7 @@ def correspondence_view(
     if run.pair.right is None:
         return None
     slug = run.pair.slug
-    cka = {layer.layer: layer.cka for layer in run_store.layers(site.engine, run.id)}
+    cka = site.layer_cka(run)
     by_layer: dict[int, list[SideTwins]] = {}
     for one in _counted(site.engine, run.id):
         act_fn = model_of(run, one.side).act_fn

@@ -193,7 +193,7 @@ def _version(
     return version_view(
         run=run,
         record=record,
-        examples=examples.of_neuron(site.engine, *version),
+        examples=examples.shown(site.engine, *version),
         evidence=found,
         vocabulary=site.vocabulary(run.id),
         opposite=None if opposite is None else opposite.neuron,

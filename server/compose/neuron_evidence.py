@@ -21,8 +21,9 @@ from server.pages.evidence import (
     PolysemanticityView,
     SubstitutionSearchView,
 )
+from server.pages.examples import Examples
 from server.pages.lazy import Singles, Table, TokenTexts, ValueRows
-from server.pages.neuron import ExampleView, SenseView
+from server.pages.neuron import SenseView
 from server.token_text import token_string
 from store.distributions import HiddenShares
 from store.evidence import CarriedCandidate, NeuronEvidence, ShownCounterexample
@@ -36,7 +37,7 @@ from store.evidence_records import (
     StageRecord,
     SubstitutionSearchRecord,
 )
-from store.histogram_edges import bin_index
+from store.histogram_edges import bin_of
 from store.records import NeuronRecord, RunRecord
 
 
@@ -44,7 +45,7 @@ def evidence_view(
     run: RunRecord,
     record: NeuronRecord,
     evidence: NeuronEvidence,
-    examples: Sequence[ExampleView],
+    examples: Examples,
     vocabulary: list[bytes],
     of_layer: HiddenShares | None,
     scores_of_layer: Sequence[float],
@@ -54,7 +55,7 @@ def evidence_view(
 
     `of_layer` and `scores_of_layer` (ascending) are what its layer's other versions have.
     """
-    top = [example.activation for example in examples if example.band == "top"]
+    top = [examples.activations[n] for n in examples.of_band("top")]
     slug, run_id = run.pair.slug, run.id if pinned else None
     return EvidenceView(
         polysemanticity=_polysemanticity(evidence.meaning, scores_of_layer),
@@ -76,12 +77,13 @@ def stage_view(run: RunRecord, stage: StageRecord | None) -> EvidenceStageView:
 
 def sense_views(
     senses: Sequence[SenseRecord],
-    examples: Sequence[ExampleView],
+    examples: Examples,
     vocabulary: list[bytes],
     hrefs: Sequence[str],
 ) -> tuple[SenseView, ...]:
     """The senses in their order; `hrefs[n]` shows the n-th one's examples alone."""
-    place = {(example.band, example.rank): n for n, example in enumerate(examples)}
+    ranked = zip(examples.bands, examples.ranks, strict=True)
+    place = {one: n for n, one in enumerate(ranked)}
     return tuple(
         SenseView(
             rank=sense.rank,
@@ -179,7 +181,7 @@ def _at_lowest_top(
     total = float(hidden.mass.sum(dtype="float64"))
     if lowest_top is None or len(hidden.mass) != len(counts):
         return None, None
-    place = int(bin_index([lowest_top])[0])
+    place = bin_of(lowest_top)
     quantile = int(counts[:place].sum()) / max(int(counts.sum()), 1)
     below = float(hidden.mass[:place].sum(dtype="float64")) / total if total > 0 else None
     return quantile, below if below is None or math.isfinite(below) else None

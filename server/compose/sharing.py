@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from html import escape
 from urllib.parse import urlsplit
 
@@ -23,12 +24,10 @@ from store.records import RunRecord
 EMBED_HEIGHT = 560
 COMMAND = "twinscope serve"
 
-_LATEX = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-}
+_LATEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
 
 
 def sharing_view(run: RunRecord, name: str, permalink: str, base: str) -> SharingView:
@@ -80,6 +79,7 @@ def citation(run: RunRecord, name: str, permalink: str, base: str) -> str:
     return _entry(f"twinscope-{run.pair.slug}-{name}-{run.id}", fields)
 
 
+@lru_cache(maxsize=1)
 def project_citation() -> str:
     """BibTeX of Twinscope itself."""
     fields = {
@@ -102,8 +102,7 @@ def _entry(key: str, fields: dict[str, str]) -> str:
 
 def latex(text: str) -> str:
     """Text as LaTeX sets it, on one line."""
-    plain = re.sub(r"\s+", " ", text)
-    return "".join(_LATEX.get(character, character) for character in plain)
+    return re.sub(r"\s+", " ", text).translate(_LATEX)
 
 
 def published(run: RunRecord) -> datetime:

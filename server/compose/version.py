@@ -10,15 +10,14 @@ from server.band_titles import band_title
 from server.compose.neuron_evidence import evidence_view, sense_views
 from server.compose.values import finite
 from server.pages.evidence import SiteName
-from server.pages.lazy import Pieces, TokenTexts, ValueRows, Wholes
+from server.pages.examples import Examples, ExampleView, OtherView
+from server.pages.lazy import Pieces, TokenTexts, ValueRows, Wholes, decimals
 from server.pages.neuron import (
     BandEdges,
     BandView,
     CorrespondenceView,
-    ExampleView,
     HistogramView,
     LogitEffectsView,
-    OtherView,
     PartnerView,
     SimilarView,
     SiteView,
@@ -27,6 +26,7 @@ from server.pages.neuron import (
 from server.token_text import token_string
 from store.distributions import HiddenShares
 from store.evidence import NeuronEvidence
+from store.examples import ShownExamples
 from store.histogram_edges import inner_edges
 from store.records import (
     BANDS,
@@ -60,7 +60,7 @@ def version_view(
     *,
     run: RunRecord,
     record: NeuronRecord,
-    examples: list[ShownExample],
+    examples: ShownExamples,
     evidence: NeuronEvidence | None,
     vocabulary: list[bytes],
     opposite: int | None,
@@ -83,7 +83,7 @@ def version_view(
     def address(layer: int, neuron: int) -> str:
         return urls.neuron(slug, layer, neuron, run=run_id)
 
-    views = tuple(example_view(shown, vocabulary, opposite) for shown in examples)
+    views = example_views(examples, vocabulary, opposite)
     senses = () if evidence is None or evidence.meaning is None else evidence.meaning.senses
     return VersionView(
         side=record.side,
@@ -166,12 +166,9 @@ def site_view(statistics: SiteStatistics) -> SiteView:
     )
 
 
-def band_views(record: NeuronRecord, examples: Sequence[ExampleView]) -> tuple[BandView, ...]:
+def band_views(record: NeuronRecord, examples: Examples) -> tuple[BandView, ...]:
     """Bands in the order in which they are shown; one without examples says so by having none."""
     bounds = record.band_edges
-    places: dict[str, list[int]] = {}
-    for n, example in enumerate(examples):
-        places.setdefault(example.band, []).append(n)
     views = []
     for key in BANDS:
         if key == "lifted" and "mid" not in record.sites:
@@ -184,13 +181,34 @@ def band_views(record: NeuronRecord, examples: Sequence[ExampleView]) -> tuple[B
                 definition=definition,
                 low=None if bounds is None or low is None else finite(bounds[low]),
                 high=None if bounds is None or high is None else finite(bounds[high]),
-                examples=tuple(places.get(key, ())),
+                examples=tuple(examples.of_band(key)),
             )
         )
     return tuple(views)
 
 
-def example_view(shown: ShownExample, vocabulary: list[bytes], opposite: int | None) -> ExampleView:
+def example_views(
+    shown: ShownExamples, vocabulary: Sequence[bytes], opposite: int | None
+) -> Examples:
+    """All examples of a version, each made when it is asked for."""
+
+    def at_focus(site: SiteName) -> list[float] | None:
+        halves = shown.at_focus(site)
+        return None if halves is None else decimals(halves)
+
+    return Examples(
+        bands=shown.bands,
+        ranks=shown.ranks,
+        activations=shown.activations,
+        focus=list(map(vocabulary.__getitem__, shown.focus_tokens)),
+        at_focus=at_focus,
+        make=lambda n: example_view(shown[n], vocabulary, opposite),
+    )
+
+
+def example_view(
+    shown: ShownExample, vocabulary: Sequence[bytes], opposite: int | None
+) -> ExampleView:
     """One example with its tokens as bytes and for display."""
     example = shown.example
     pieces = Pieces(shown.tokens, vocabulary)

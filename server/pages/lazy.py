@@ -4,9 +4,9 @@
     rows["post"]                → (0.1, -2.5, …), the shortest decimals of half precision
     rows.at("post", 3)          → one of them       rows.halves["post"] → the array as it is stored
 
-A neuron page shows a hundred snippets with five rows of values each, of which its HTML reads one in
-seventy: as tuples of floats, made for nothing, they took a third of the page's time. The JSON of
-these types is that of the tuples which they stand for.
+A neuron has a hundred snippets with five rows of twenty values each, and its page reads two rows of
+a third of them: as tuples of floats, made for nothing, they took a third of the page's time. The
+JSON of these types is that of the tuples which they stand for.
 """
 
 from __future__ import annotations
@@ -44,6 +44,12 @@ def _decimal_list() -> list[float]:
     return found
 
 
+def decimals(halves: HalfArray) -> list[float]:
+    """Half-precision values as their shortest decimals."""
+    found: list[float] = half_decimals()[codes(halves)].tolist()
+    return found
+
+
 def codes(halves: HalfArray) -> npt.NDArray[np.uint16]:
     """The bits of half-precision values, places in `half_decimals`."""
     return np.ascontiguousarray(halves, np.float16).view(np.uint16)
@@ -58,7 +64,7 @@ class ValueRows(Mapping[SiteName, tuple[float, ...]]):
         self.halves = halves
 
     def __getitem__(self, site: str) -> tuple[float, ...]:
-        return tuple(half_decimals()[codes(self.halves[site])].tolist())  # type: ignore[index]
+        return tuple(decimals(self.halves[site]))  # type: ignore[index]
 
     def __iter__(self) -> Iterator[SiteName]:
         return (site for site in SITES if site in self.halves)

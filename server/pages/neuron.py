@@ -6,7 +6,6 @@ decimals; `activation` and the statistics are as they were computed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -17,8 +16,9 @@ from server.pages.evidence import (
     SideName,
     SiteName,
 )
+from server.pages.examples import AllExamples
 from server.pages.fields import HTML_ONLY, Link
-from server.pages.lazy import Tally, Texts, Values
+from server.pages.lazy import Tally
 from server.pages.sharing import SharingView
 
 
@@ -46,49 +46,6 @@ class SiteView:
     min: float | None
     max: float | None
     histogram: HistogramView
-
-
-@dataclass  # a page has a hundred: frozen ones take three times as long to make
-class OtherView:
-    """The other version on the same snippet.
-
-    `shown` says whether it is the neuron in the other column (a best match need not be mutual).
-    `quantile` is the share of all tokens on which it is lower than at this focus.
-    """
-
-    neuron: int
-    name: str
-    shown: bool
-    display_site: SiteName
-    activation: float | None
-    quantile: float | None
-    values: Values
-
-
-@dataclass  # as above
-class ExampleView:
-    """A token at which a version is shown, within its snippet.
-
-    `focus` is the index of the token among `tokens` and `values[site]`, all of one length.
-    `tokens` are for display, one by one; a page joins `pieces`, the bytes, before it decodes.
-    `before` and `after` are the window's tokens beside them, without values.
-    """
-
-    band: str
-    rank: int
-    document: str
-    document_id: int
-    source: str
-    window: int
-    position: int
-    activation: float
-    tokens: Texts
-    before: Texts
-    after: Texts
-    focus: int
-    values: Values
-    other: OtherView | None
-    pieces: Annotated[Sequence[bytes], HTML_ONLY] = ()
 
 
 @dataclass(frozen=True)
@@ -216,7 +173,7 @@ class VersionView:
     density_threshold: float | None
     band_edges: BandEdges | None
     bands: tuple[BandView, ...]
-    examples: tuple[ExampleView, ...]
+    examples: AllExamples
     senses: tuple[SenseView, ...]
     shown_sense: int | None
     logit_effects: LogitEffectsView | None

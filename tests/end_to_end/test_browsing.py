@@ -99,6 +99,43 @@ def test_values_show_on_hover_and_on_focus(reader: Page, address: str) -> None:
     expect(values).not_to_have_text(first)
 
 
+def test_the_rest_of_a_band_comes_in_its_place(reader: Page, address: str) -> None:
+    reader.goto(f"{address}/tiny-pair/0/3")
+    reader.get_by_role("button", name="The other version beneath each").click()
+    cell = reader.locator("#top .left")
+    few, after = cell.locator("li.example").count(), reader.locator("#q50-90 .right .more").count()
+    link = cell.locator(".more a")
+    n_all = int(link.inner_text().removeprefix("all "))
+    assert few < n_all
+    link.focus()
+    reader.keyboard.press("Enter")
+    expect(cell.locator("li.example")).to_have_count(n_all)
+    expect(reader).to_have_url(f"{address}/tiny-pair/0/3")
+    expect(cell.locator(".more")).to_have_count(0)
+    assert reader.locator("#q50-90 .right .more").count() == after  # its own band alone
+    names = cell.locator("li.example").evaluate_all("all => all.map((one) => one.id)")
+    assert names == [f"left-top-{rank}" for rank in range(n_all)]
+    assert reader.locator("[id]").evaluate_all(
+        "all => new Set(all.map((one) => one.id)).size === all.length"
+    )
+    new = cell.locator("li.example").nth(few)
+    expect(new.locator(".rank")).to_be_focused()
+    expect(new.locator(".other .body")).to_be_visible()
+    new.locator(".tokens span").nth(1).hover()
+    expect(reader.locator("#token-values")).to_contain_text("post")
+    assert reader.locator(f"a[href*='examples=all#{names[few]}']").count() == 0
+
+
+def test_without_an_answer_the_link_to_the_rest_is_followed(page: Page, address: str) -> None:
+    page.goto(f"{address}/tiny-pair/0/3")
+    page.evaluate("() => { window.fetch = () => Promise.reject(new Error('no answer')); }")
+    link = page.locator("#top .left .more a")
+    last = page.locator("#top .left .more [id]").last.get_attribute("id")
+    link.click()
+    expect(page).to_have_url(re.compile(r"/tiny-pair/0/3\?examples=all#left-top-"))
+    expect(page.locator(f"li#{last}")).to_be_visible()
+
+
 def test_hostile_text_is_text(reader: Page, address: str) -> None:
     shown = documents = ""
     reader.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))

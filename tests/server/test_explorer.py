@@ -12,6 +12,7 @@ from server.correspondence_words import twins_text
 from server.errors import BadFilter, BadPage, BadParameter, BadSort
 from server.filters import read
 from server.pages.correspondence import LayerTwins, SideTwins
+from store import neurons
 from store.columns import PAIR_COLUMNS, VERSION_COLUMNS
 from tests.server.conftest import Served
 from tests.server.test_pages import get_json, text_of
@@ -359,3 +360,37 @@ def test_every_term_of_the_explorer_has_its_definition(served: Served) -> None:
         page = served.client.get(address).text
         asked = set(re.findall(r'popovertarget="def-([a-z_0-9]+)"', page))
         assert asked <= set(re.findall(r'<div popover id="def-([a-z_0-9]+)"', page)), address
+
+
+def test_pages_by_a_difference_are_as_the_database_sorts_them(served: Served) -> None:
+    run = served.newest
+    for sort, filters in (("-diff_kurtosis", {}), ("diff_max", {"layer": "1"})):
+        expected, total = neurons.pair_page(served.engine, run.id, filters, sort, size=1000)
+        layer = f"&layer={filters['layer']}" if filters else ""
+        found: list[tuple[int, int]] = []
+        for page in range(1, -(-total // 5) + 1):
+            address = f"/tiny-pair.json?rows=pair&sort={sort}&size=5&page={page}{layer}"
+            answer = served.client.get(address).json()
+            assert answer["total"] == total
+            found += [(row["layer"], row["neuron"]) for row in answer["rows"]]
+        assert found == [(row.layer, row.neuron) for row in expected]
+
+
+def test_a_label_shows_at_once_in_pages_by_a_difference(served: Served) -> None:
+    address = "/tiny-pair.json?rows=pair&sort=-diff_kurtosis&left_labels__gte=1&size=20"
+
+    def names() -> list[str]:
+        return [row["name"] for row in served.client.get(address).json()["rows"]]
+
+    before = names()
+    unlabelled = next(n for n in range(8) if f"L1N{n}" not in before)
+    sent = served.client.post(
+        f"/tiny-pair/1/{unlabelled}/labels", json={"side": "left", "verdict": "unclear"}
+    )
+    assert sent.status_code == 201
+    assert set(names()) == {*before, f"L1N{unlabelled}"}
+    plain = "/tiny-pair.json?rows=pair&sort=-diff_kurtosis&layer=1&size=20"
+    rows = {row["name"]: row for row in served.client.get(plain).json()["rows"]}
+    assert rows[f"L1N{unlabelled}"]["labels"]["left"]["unclear"] == 1
+    verdicts = served.client.get("/tiny-pair.json").json()["facets"]
+    assert any(one["key"] == "labels" and one["most"] >= 1 for one in verdicts)

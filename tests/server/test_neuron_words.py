@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from server.compose.neuron import View, neuron_page
 from server.compose.neuron_evidence import hidden_comparison, layer_quantile
 from server.neuron_words import compared, hidden_method, responds, unshown
-from server.pages.evidence import HiddenView
+from server.pages.evidence import HiddenView, SiteName
+from server.pages.examples import Examples, ExampleView
 from server.pages.lazy import ValueRows
 from server.pages.neuron import NeuronPage, Versions, VersionView
 from store.histogram_edges import N_BINS, bin_index
@@ -249,6 +251,24 @@ def test_senses_candidates_and_counterexamples_are_counted(page: NeuronPage) -> 
     assert "one of them most common at 25–50 % of max" in said
 
 
+def examples_of(views: Sequence[ExampleView]) -> Examples:
+    """Examples that are made already."""
+
+    def at_focus(site: SiteName) -> list[float] | None:
+        if any(site not in one.values for one in views):
+            return None
+        return [one.values[site][one.focus] for one in views]
+
+    return Examples(
+        bands=[one.band for one in views],
+        ranks=[one.rank for one in views],
+        activations=[one.activation for one in views],
+        focus=[one.pieces[one.focus] for one in views],
+        at_focus=at_focus,
+        make=views.__getitem__,
+    )
+
+
 def test_what_the_layer_norm_lifts_is_said_where_it_matters(page: NeuronPage) -> None:
     version = left_of(page)
     post = version.sites["post"]
@@ -265,7 +285,7 @@ def test_what_the_layer_norm_lifts_is_said_where_it_matters(page: NeuronPage) ->
             for one in version.examples
             for row, height in [(one.values.halves["post"], post if one.band == "lifted" else 2.0)]
         )
-        return texts(replace(version, examples=examples, sites=sites))
+        return texts(replace(version, examples=examples_of(examples), sites=sites))
 
     n_top = sum(one.band == "top" for one in version.examples)
     assert "LayerNorm" not in lifted_to(0.5)
@@ -286,9 +306,10 @@ def test_what_it_responds_to_is_counted(page: NeuronPage) -> None:
 
     def of(tokens: list[str]) -> str:
         examples = tuple(
-            replace(one, tokens=(token,), focus=0) for one, token in zip(top, tokens, strict=False)
+            replace(one, pieces=(token.encode(),), focus=0)
+            for one, token in zip(top, tokens, strict=False)
         )
-        return responds(replace(version, examples=examples))
+        return responds(replace(version, examples=examples_of(examples)))
 
     assert of(["a"] * 6) == "one token in all 6 top examples"
     assert of(list("abcdef")) == "6 different tokens in 6 top examples"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from server.pages.lazy import Pieces
-from server.snippets import Snippet, draw_snippets
-from server.token_text import heat_map, value_attributes
+from server.snippets import Snippet, draw_snippets, texts_beside
+from server.token_text import heat_map, passage_markup, value_attributes
 from server.vocabulary import Vocabulary
 
 
@@ -78,3 +78,15 @@ def test_tokens_of_one_vocabulary_are_drawn_as_their_bytes() -> None:
         assert list(draw_snippets(by_id)) == list(draw_snippets(as_bytes))
     mixed = [by_id[0], as_bytes[1]]
     assert list(draw_snippets(mixed, popovers=False)) == list(draw_snippets(as_bytes[:2], False))
+
+
+@pytest.mark.parametrize("first", [b"\xc3", b" a<b"])
+def test_text_beside_is_that_of_all_its_tokens_joined(first: bytes) -> None:
+    vocabulary = Vocabulary([first, b"\xa9", b"\n\tx", b"&", "é".encode(), b"\x00"])
+    stretches = [
+        Pieces(np.array(ids, np.int32), vocabulary) for ids in ([0, 1, 2], [], [3, 4, 5, 2])
+    ]
+    for _ in range(2):  # made, then looked up
+        assert texts_beside(stretches) == [passage_markup(b"".join(one)) for one in stretches]
+    assert texts_beside([tuple(one) for one in stretches]) == texts_beside(stretches)
+    assert texts_beside([]) == []
