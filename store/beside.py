@@ -22,8 +22,9 @@ _Row = dict[str, Any]
 
 
 class Beside:
-    """`first` with `others`: each table (of the others, or some columns of one) with the columns by which its row is found, those of the
-    first by the values of `at`, those of another by the first's columns of the same names."""
+    """`first` with `others`, each a table (of the others, or some columns of one) with the names of
+    the columns by which its row is found: those of the first by the values of `at`, those of
+    another by the first's columns of the same names."""
 
     def __init__(
         self, first: tuple[Table, Sequence[str]], *others: tuple[FromClause, Sequence[str]]
