@@ -86,7 +86,7 @@ def in_a_process(target: Any, *arguments: Any) -> int:
     context.set_forkserver_preload(["tests.worker.tiny_run"])
     process = context.Process(target=target, args=arguments)
     process.start()
-    process.join(120)
+    process.join(600)
     code = process.exitcode
     if code is None:
         process.kill()
