@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PYTEST := $(BIN)/python -m pytest
+# Groups of tests in the order of tests/conftest.py
+DEALT := -n 2 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-full lint format clean
@@ -21,11 +23,11 @@ demo: $(STAMP) ## precompute the shipped pair and serve the site [PORT=8000] [DA
 
 test: $(DEV_STAMP) ## all tests, in a real browser and on a real Postgres too
 	@$(BIN)/python tests/needs.py
-	$(PYTEST) -n 2 --dist loadgroup -m "not slow"
+	$(PYTEST) $(DEALT) -m "not slow"
 
 test-full: $(DEV_STAMP) ## `make test` and the slow studies
 	@$(BIN)/python tests/needs.py
-	$(PYTEST) -n 2 --dist loadgroup
+	$(PYTEST) $(DEALT)
 
 lint: $(DEV_STAMP) ## ruff (format and lint) and mypy
 	$(BIN)/ruff format --check .

@@ -39,10 +39,11 @@ from psycopg import sql
 
 KINDS = ("sqlite", "postgres")
 URL_VARIABLE = "TWINSCOPE_TEST_POSTGRES_URL"
-START_S = 60
+#: initdb has so long, and then the server; who waits for both must wait longer than they do.
+START_S = 120
+AWAITED_S = 300
 
 _numbers = count()
-_held: list[object] = []  # a supervisor is not waited for: it outlives us
 
 
 class NoPostgres(Exception):
@@ -163,14 +164,14 @@ def _joined_server(place: Path) -> str:
         if not state.exists():
             arguments = [str(place), str(_binaries()), _server_user() or ""]
             with open(place / "supervisor.log", "w") as log:
-                supervisor = subprocess.Popen(
+                subprocess.run(  # ends at once: the supervisor is its child, and outlives us
                     [sys.executable, __file__, *arguments],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
+                    check=True,
                 )
-            _held.append(supervisor)
         return _awaited_url(state)
 
 
@@ -180,7 +181,7 @@ def _opened(path: Path) -> int:
 
 
 def _awaited_url(state: Path) -> str:
-    deadline = time.monotonic() + START_S
+    deadline = time.monotonic() + AWAITED_S
     while time.monotonic() < deadline:
         if state.exists():
             told = json.loads(state.read_text())
@@ -188,7 +189,7 @@ def _awaited_url(state: Path) -> str:
                 raise NoPostgres(f"Postgres is installed but does not start: {told['fault']}")
             return str(told["url"])
         time.sleep(0.05)
-    raise NoPostgres(f"Postgres did not start within {START_S} s; see {state.parent}")
+    raise NoPostgres(f"Postgres did not start within {AWAITED_S} s; see {state.parent}")
 
 
 def _binaries() -> Path:
@@ -301,4 +302,6 @@ def _started(
 
 
 if __name__ == "__main__":
+    if os.fork():  # nobody's child but the system's: whoever started it need not wait for its end
+        os._exit(0)
     _supervise(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] or None)

@@ -144,6 +144,7 @@ for (const term of document.querySelectorAll(".term[popovertarget]")) {
 // A link that is copied when it is clicked
 for (const link of document.querySelectorAll("[data-copy]")) {
   const text = link.textContent;
+  let back = 0;
   link.addEventListener("click", async (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     if (!navigator.clipboard) return;
@@ -154,7 +155,8 @@ for (const link of document.querySelectorAll("[data-copy]")) {
     } catch {
       location.href = link.href;
     }
-    setTimeout(() => { link.textContent = text; }, 1500);
+    clearTimeout(back);
+    back = setTimeout(() => { link.textContent = text; }, 5000);
   });
   link.setAttribute("aria-live", "polite");
 }

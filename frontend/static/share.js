@@ -7,6 +7,7 @@ for (const button of share?.querySelectorAll("[data-copies]") ?? []) {
   const label = text.labels[0].textContent.trim();
   button.setAttribute("aria-label", `Copy: ${label}`);
   button.hidden = false;
+  let back = 0;
   button.addEventListener("click", async () => {
     text.select();
     try {
@@ -16,10 +17,11 @@ for (const button of share?.querySelectorAll("[data-copies]") ?? []) {
     } catch {
       button.textContent = "press Ctrl+C"; // the text is selected; the clipboard is out of reach
     }
-    setTimeout(() => {
+    clearTimeout(back);
+    back = setTimeout(() => {
       button.textContent = "copy";
       button.setAttribute("aria-label", `Copy: ${label}`);
-    }, 1500);
+    }, 5000);
   });
 }
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,11 +82,11 @@ class Twinscope:
             line = process.stdout.readline()
             match = re.search(r"http://\S+", line)
             if match is None:
-                raise AssertionError(f"no address: {line!r} {process.communicate(timeout=10)}")
+                raise AssertionError(f"no address: {line!r} {process.communicate(timeout=120)}")
             yield match[0].rstrip("/")
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=120)
 
 
 @pytest.fixture(scope="session")
@@ -122,6 +126,37 @@ def address(twinscope: Twinscope) -> Iterator[str]:
     """Where the site of that Twinscope answers."""
     with twinscope.serving() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def live(twinscope: Twinscope, tiny_pair: Path) -> Iterator[str]:
+    """The site with a worker that knows the tiny pair; its address."""
+    with twinscope.serving("--with-worker", "--pair", str(tiny_pair), "--device", "cpu") as url:
+        until_loaded(f"{url}/tiny-pair/live.json?text=self")
+        yield url
+
+
+def until_loaded(address: str) -> None:
+    """Ask until the worker answers: on a busy machine torch alone takes longer than a reader waits.
+
+    Until then every answer is a sentence with the time to ask again, or comes too late.
+    """
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(address, timeout=60) as answer:
+                assert answer.status == 200
+                return
+        except urllib.error.HTTPError as refused:
+            said = json.load(refused)["error"]
+            if said["code"] not in ("worker_busy", "worker_slow"):
+                pytest.fail(str(said))
+            if not re.fullmatch(r"[1-9]\d*", refused.headers["Retry-After"] or ""):
+                pytest.fail(str(refused.headers))
+        except (TimeoutError, urllib.error.URLError):
+            pass
+        time.sleep(0.5)
+    pytest.fail("the live worker did not come up")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def test_from_home_to_a_label_and_a_permalink(reader: Page, address: str) -> Non
     before = pairing.locator("[aria-current=page]").inner_text()
     pairing.locator("a:not([aria-current])").first.click()
     expect(reader).to_have_url(re.compile(r"pairing=match"))
+    reader.wait_for_load_state()  # forms are the scripts' once the page's modules have run
     assert pairing.locator("[aria-current=page]").inner_text() != before
 
     left = reader.locator("#label-left")
@@ -94,6 +95,7 @@ def test_values_show_on_hover_and_on_focus(reader: Page, address: str) -> None:
     expect(values).to_be_hidden()
     reader.locator("p.tokens [tabindex='0']").first.focus()
     expect(values).to_be_visible()
+    expect(values).to_contain_text("post")
     first = values.inner_text()
     reader.keyboard.press("ArrowLeft")
     expect(values).not_to_have_text(first)

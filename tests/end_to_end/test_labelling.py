@@ -19,7 +19,7 @@ from tests.server.serving import serving
 from tests.server.team import PASSWORD, team_app
 from tests.synthetic_run import publish_synthetic
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 #: What a neuron's page asks for after it has come: labels, and who is asking.
@@ -116,7 +116,7 @@ def test_a_draft_outlives_a_dropped_connection(page: Page, team: Team) -> None:
     expect(page.locator(".queue-form .said")).to_contain_text("The server does not answer.")
     assert team.labels() == 0
     page.context.set_offline(False)
-    expect(page.get_by_role("heading", level=1)).to_contain_text("L0N1", timeout=15_000)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("L0N1")
     assert team.labels() == 1
     page.keyboard.press("1")
     page.keyboard.type("half a thou")
@@ -132,7 +132,7 @@ def test_a_draft_outlives_an_expired_login(page: Page, team: Team) -> None:
     page.keyboard.press("Enter")
     page.get_by_role("link", name="Log in again").click()
     log_in(page)
-    expect(page.get_by_role("heading", level=1)).to_contain_text("L0N1", timeout=15_000)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("L0N1")
     assert team.labels() == 1
     page.goto(f"{team.address}/labels")
     expect(page.locator("tbody")).to_contain_text("too late")
@@ -149,7 +149,7 @@ def test_a_draft_on_a_neurons_page_outlives_it_too(page: Page, team: Team) -> No
     left.get_by_role("button", name="Label L1N3").click()
     left.get_by_role("link", name="Log in again").click()
     log_in(page)
-    expect(page.locator("#label-left .said")).to_have_text("Kept: polysemantic.", timeout=15_000)
+    expect(page.locator("#label-left .said")).to_have_text("Kept: polysemantic.")
     page.keyboard.press("u")
     expect(page.locator("#label-left .said")).to_contain_text("Taken back")
     assert team.labels() == 1

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.end_to_end.conftest import ON_SQLITE
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), ON_SQLITE]
+pytestmark = [pytest.mark.browser, ON_SQLITE]
 
 WORDS = "One moment …"
 

@@ -10,9 +10,11 @@ Tests may add labels (each to a neuron of its own) and change nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -53,10 +55,10 @@ def client_of(app: FastAPI, host: str = "localhost:8000") -> TestClient:
     )
 
 
-@pytest.fixture(scope="session", params=databases.KINDS)
-def served(request: pytest.FixtureRequest) -> Iterator[Served]:
-    """The server on SQLite, then on Postgres."""
-    with databases.fresh(request.param) as url:
+@contextmanager
+def server_on(kind: str) -> Iterator[Served]:
+    """All of the above on one kind of database."""
+    with databases.fresh(kind) as url:
         engine = open_engine(url)
         older = publish_synthetic(engine, seed=0, index=False)
         newest = publish_synthetic(engine, seed=1)
@@ -84,6 +86,20 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
         with client_of(app) as client:
             yield Served(app, engine, client, older, newest, solo)
         engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Callable[[str], Served]]:
+    """The server on a kind of database, made when it is first asked for and kept to the end: tests
+    come module by module, and each goes from one kind to the other."""
+    with ExitStack() as opened:
+        yield cache(lambda kind: opened.enter_context(server_on(kind)))
+
+
+@pytest.fixture(scope="session", params=databases.KINDS)
+def served(request: pytest.FixtureRequest, servers: Callable[[str], Served]) -> Served:
+    """The server on SQLite, then on Postgres."""
+    return servers(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -155,7 +155,9 @@ def stand_in() -> Iterator[StandIn]:
             thread.join()
 
 
-def nobody() -> str:
-    """An address at which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as opened:
-        return f"http://127.0.0.1:{opened.getsockname()[1]}"
+@contextmanager
+def nobody() -> Iterator[str]:
+    """An address at which nothing listens, and nobody else may: it is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -23,11 +23,12 @@ def serving(app: ASGIApp) -> Iterator[str]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
         thread.start()
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 120
             while not server.started:
                 assert time.monotonic() < deadline, "the server did not start"
                 time.sleep(0.01)
             yield address_of(opened)
         finally:
             server.should_exit = True
-            thread.join(timeout=20)
+            thread.join(timeout=120)
+            assert not thread.is_alive(), "the server did not end"

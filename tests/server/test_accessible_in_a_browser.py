@@ -9,7 +9,7 @@ from tests.accessibility import SCHEME_RULES, serious
 from tests.server.conftest import Served
 from tests.server.serving import serving
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("served", ["sqlite"], indirect=True, scope="session")

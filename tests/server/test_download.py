@@ -45,7 +45,6 @@ def saved(served: Served, address: str, directory: Path) -> Path:
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("browser")
 def test_it_works_from_a_file_without_a_network(
     served: Served, offline: Page, tmp_path: Path
 ) -> None:
@@ -87,7 +86,6 @@ def test_it_works_from_a_file_without_a_network(
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("browser")
 def test_hostile_text_stays_text(served: Served, offline: Page, tmp_path: Path) -> None:
     html = saved(served, "/tiny-pair/0/3/download.html", tmp_path)
     offline.goto(html.as_uri())

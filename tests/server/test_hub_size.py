@@ -13,10 +13,6 @@ from server.settings import Settings
 from store import schema
 from store.engine import open_engine
 
-#: Seconds that no request may take, on a machine that does other work as well: files of all rows
-#: and scatters of all versions are the longest.
-LONGEST = 20.0
-
 
 @pytest.mark.slow
 def test_every_list_chart_and_filter(tmp_path: Path) -> None:
@@ -30,4 +26,3 @@ def test_every_list_chart_and_filter(tmp_path: Path) -> None:
         engine.dispose()
     assert len(steps) > 500
     assert [step for step in steps if step.wrong] == []
-    assert [step for step in steps if step.seconds > LONGEST] == []

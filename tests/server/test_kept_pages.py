@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -88,11 +89,15 @@ def test_few_pages_are_made_at_a_time(served: Served, monkeypatch: pytest.Monkey
     """All wait for their turn: made at once, each would take as long as all."""
     under_way: list[int] = []
     most: list[int] = []
+    two = threading.Event()
     make = neurons.neuron_page
 
     def slowly(*given: Any) -> Any:
         under_way.append(1)
-        time.sleep(0.05)
+        if len(under_way) == 2:
+            two.set()
+        two.wait(30)
+        time.sleep(0.05)  # a third, were it let in, would be seen
         most.append(len(under_way))
         under_way.pop()
         return make(*given)

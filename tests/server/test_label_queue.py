@@ -236,6 +236,9 @@ def test_labels_go_out_and_come_in_again(
 
 
 def test_a_file_with_a_wrong_line_changes_nothing(team: Team, tmp_path: Path) -> None:
+    with client(team, "pia") as who:
+        for neuron in range(3):
+            label(who, queued(who, f"layer=1&neuron={neuron}&side=right"), "unclear")
     with logged_in(team.app, "otto") as who:
         text = who.get("/labels.csv?history=1").text
         before = who.get("/labels.json?history=1").json()["total"]

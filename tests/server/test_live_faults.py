@@ -123,13 +123,14 @@ def test_an_answer_to_another_question_is_not_shown(
 
 
 def test_a_worker_that_is_not_there_is_said(engine: Engine) -> None:
-    gone = client_of(create_app(Settings(worker_url=nobody()), engine))
-    page = gone.get("/tiny-pair/live?text=abc")
-    assert page.status_code == 502
-    assert "it has ended, or was never started" in text_of(page.text)
-    assert "twinscope serve --with-worker" in text_of(page.text)
-    assert gone.get("/tiny-pair/live").status_code == 200
-    assert gone.get("/tiny-pair/0/3").status_code == 200
+    with nobody() as address:
+        gone = client_of(create_app(Settings(worker_url=address), engine))
+        page = gone.get("/tiny-pair/live?text=abc")
+        assert page.status_code == 502
+        assert "it has ended, or was never started" in text_of(page.text)
+        assert "twinscope serve --with-worker" in text_of(page.text)
+        assert gone.get("/tiny-pair/live").status_code == 200
+        assert gone.get("/tiny-pair/0/3").status_code == 200
 
 
 def test_a_worker_that_dies_meanwhile_is_said(client: TestClient, worker: StandIn) -> None:
@@ -147,7 +148,7 @@ def test_a_worker_without_an_end_is_left(
     worker.behave = getattr(worker, behaviour)()
     began = time.monotonic()
     answer = client.get("/tiny-pair/live.json?text=abc")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "worker_slow")
     assert answer.headers["retry-after"] == "5"
 
@@ -155,6 +156,7 @@ def test_a_worker_without_an_end_is_left(
 def test_a_proxy_of_the_environment_is_not_asked(
     client: TestClient, worker: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, nobody())
-    assert client.get("/tiny-pair/live?text=abc").status_code == 200
+    with nobody() as address:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, address)
+        assert client.get("/tiny-pair/live?text=abc").status_code == 200

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from tests.server.conftest import Served
 from tests.server.serving import serving
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def test_a_page_of_this_machine_may_frame_the_embed_alone(served: Served, browser: Browser) -> None:

@@ -14,7 +14,7 @@ from tests.server.serving import serving
 from tests.simulated_study import put_in, simulate
 from tests.synthetic_run import publish_synthetic
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def test_the_figures_can_be_explored(browser: Browser) -> None:
@@ -22,7 +22,6 @@ def test_the_figures_can_be_explored(browser: Browser) -> None:
         permissions=["clipboard-read", "clipboard-write"], viewport={"width": 390, "height": 844}
     )
     page = context.new_page()
-    page.set_default_timeout(60_000)  # the first page loads the statistics libraries
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
@@ -40,7 +39,7 @@ def test_the_figures_can_be_explored(browser: Browser) -> None:
                 head = page.locator(f".results-head:has([data-plot-said={name}])")
                 head.get_by_role("button", name="explore").click()
                 plot = page.locator(f"[data-plot={name}] .results-plot")
-                expect(plot.locator(".main-svg").first).to_be_visible(timeout=60_000)
+                expect(plot.locator(".main-svg").first).to_be_visible()
                 assert plot.evaluate("one => one.data.length") == traces
                 expect(head.get_by_role("button")).to_have_count(0)
             expect(page.locator("svg.shares-by-condition")).to_have_count(0)

@@ -194,7 +194,7 @@ def test_extremes_equal_a_sort_of_all_tokens(layout: SideLayout, kind: type[Laye
 
 @pytest.mark.parametrize("name", ACCUMULATORS)
 @given(cuts=st.lists(st.integers(0, 6), min_size=2, max_size=2).map(sorted))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_merging_is_associative_with_empty_as_identity(name: str, cuts: list[int]) -> None:
     kind = ACCUMULATORS[name]
     batches = [batch(seed) for seed in range(6)]

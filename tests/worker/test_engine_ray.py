@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,8 +17,10 @@ from store.records import RunRecord
 from tests import databases
 from tests.worker.published import everything
 from tests.worker.tiny_run import Place, opened
+from worker import engine_ray
 from worker.engine import EngineError
 from worker.errors import DeviceError, UsageError
+from worker.ray_actor import Actor, Task
 from worker.reporter import Silent
 
 ray = pytest.importorskip("ray")
@@ -69,12 +71,33 @@ def test_any_number_of_actors_gives_what_one_process_gives(
     assert found == reference[1]
 
 
+class Noted(Actor):
+    """An actor; all that were made, and the tasks that were given though they were done before."""
+
+    made: ClassVar[list[Noted]] = []
+    again: ClassVar[list[Task]] = []
+
+    def __init__(self, setup: Any) -> None:
+        super().__init__(setup)
+        self.made.append(self)
+
+    def give(self, task: Task, stamp: Any) -> None:
+        if task.answered:
+            self.again.append(task)
+        super().give(task, stamp)
+
+    def pid(self) -> int:
+        found: int = ray.get(self._remote.__ray_call__.remote(lambda _: os.getpid()), timeout=300)
+        return found
+
+
 class KillAnActor(Silent):
-    """Kills an actor's process once that so many tokens are done."""
+    """Kills the process of an actor that has worked, once that so many tokens are done."""
 
     def __init__(self, tokens: int) -> None:
         self._tokens, self._step = tokens, ""
         self.killed = 0
+        self.lost: list[Task] = []
         self.done: list[int] = []
 
     def step(self, name: str, total: int | None, unit: str) -> None:
@@ -85,7 +108,10 @@ class KillAnActor(Silent):
             return
         self.done.append(done)
         if done >= self._tokens and not self.killed:
-            self.killed = actor_pids()[0]
+            victim = next(actor for actor in Noted.made if actor.unsafe)
+            self.killed = victim.pid()
+            assert self.killed in actor_pids()
+            self.lost = list(victim.unsafe)
             os.kill(self.killed, signal.SIGKILL)
 
 
@@ -106,8 +132,12 @@ def parent(pid: int) -> int:
 
 
 def test_a_killed_actor_is_replaced_and_its_shards_are_done_again(
-    place: Place, reference: tuple[RunRecord, dict[str, Any]], tmp_path: Path
+    place: Place,
+    reference: tuple[RunRecord, dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(engine_ray, "Actor", Noted)
     # Nothing is written until the end: all that the killed one had done is lost with it.
     killer = KillAnActor(tokens=900)
     with databases.fresh("sqlite") as url:
@@ -122,6 +152,9 @@ def test_a_killed_actor_is_replaced_and_its_shards_are_done_again(
         )
         assert killer.killed
         assert killer.killed not in actor_pids()
+        assert len(Noted.made) == 3
+        assert killer.lost
+        assert all(task in Noted.again for task in killer.lost)
         assert killer.done[-1] == run.n_tokens
         with opened(url) as engine:
             assert everything(engine, run) == reference[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import resource
@@ -22,6 +21,7 @@ from store import progress, runs
 from store.errors import DatabaseUnreachable
 from store.records import RunRecord
 from tests import databases
+from tests.worker.own_process import in_a_process
 from tests.worker.published import everything
 from tests.worker.tiny_run import Disturb, Place, opened
 from worker.errors import DiskError, WorkerError
@@ -78,22 +78,6 @@ def reference(place: Place) -> Reference:
     counted = Counted()
     run, found = place.published(reporter=counted, **OPTIONS)
     return run, found, counted.words
-
-
-def in_a_process(target: Any, *arguments: Any) -> int:
-    """The exit code of `target(*arguments)` in a process that has torch already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.worker.tiny_run"])
-    process = context.Process(target=target, args=arguments)
-    process.start()
-    process.join(120)
-    code = process.exitcode
-    if code is None:
-        process.kill()
-        process.join()
-    process.close()
-    assert code is not None, "the process did not end"
-    return code
 
 
 def compute_deadly(place: Place, url: str, work: Path, words: int, delay: float) -> None:

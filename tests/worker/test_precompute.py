@@ -152,6 +152,7 @@ def test_two_workers_give_what_one_gives_even_when_one_is_killed(
             assert runs.list_runs(engine) == []
             assert "killed by signal 9" in (progress.current(engine)[0].message or "")
         run = place.compute(url, workers=2, resume=True, shard_windows=8)
+        assert multiprocessing.active_children() == [], "no worker outlives a run"
         assert run.provenance["workers"] == 2
         with opened(url) as engine:
             assert everything(engine, run) == reference[1]
@@ -193,7 +194,7 @@ def test_a_run_goes_on_when_all_was_killed(
         assert child.returncode == -signal.SIGKILL
         workers = [int(pid) for pid in pids.read_text().split()]
         assert len(workers) == 2
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while any(is_alive(pid) for pid in workers) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not any(is_alive(pid) for pid in workers)
@@ -386,11 +387,3 @@ def test_it_can_run_outside_the_main_thread(place: Place, reference: Reference) 
     thread.start()
     thread.join()
     assert found == [reference[1]]
-
-
-def test_no_worker_outlives_a_run() -> None:
-    for _ in range(50):
-        if not multiprocessing.active_children():
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"still running: {multiprocessing.active_children()}")

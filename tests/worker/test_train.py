@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -221,17 +222,23 @@ def test_a_run_that_is_interrupted_stops_its_processes_and_goes_on_with_resume(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     work = out / ".train"
-    deadline = time.monotonic() + 300  # three imports of TransformerLens, on a busy machine
-    reports = [work / f"{side}.progress.json" for side in ("left", "right")]
-    while not all(report.exists() for report in reports):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(timeout=120) == 130
-    while is_group_alive(process.pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    try:
+        deadline = time.monotonic() + 600  # three imports of TransformerLens, on a busy machine
+        reports = [work / f"{side}.progress.json" for side in ("left", "right")]
+        while not all(report.exists() for report in reports):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=600) == 130
+        deadline = time.monotonic() + 300
+        while is_group_alive(process.pid):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     for side in ("left", "right"):
         step = json.loads((work / f"{side}.progress.json").read_text())["step"]
         assert loop.read_checkpoint(work / f"{side}.checkpoint.pt")["step"] == step > 0

@@ -37,6 +37,8 @@ STUDIES = 200
 NEURONS = 60
 #: Covers with 95 % in truth: fewer than these of 200 have a chance of 1 in 2,000.
 LEAST, MOST_SEEN = 180, 21
+#: How much wider on average than 95 % of the studies' spread needs: 0.92 to 1.17 here.
+WIDEST = 1.25
 SIDES: tuple[Side, ...] = ("left", "right")
 
 
@@ -122,8 +124,20 @@ def covered(found: Sequence[Interval | None], value: float) -> int:
 
 
 def check(found: Sequence[Interval | None], value: float) -> None:
+    """They hold the truth often enough, and not because they are too wide to say anything."""
     n = covered(found, value)
     assert n >= LEAST, f"{n} of {len(found)} intervals hold {value:.4f}"
+    ends = np.array([one for one in found if one is not None])
+    needed = 2 * 1.96 * ends.mean(axis=1).std()
+    ratio = np.diff(ends).mean() / needed
+    assert ratio < WIDEST, f"intervals are {ratio:.2f} times as wide as the studies' spread needs"
+
+
+def test_intervals_that_are_too_wide_would_be_noticed() -> None:
+    around = np.random.default_rng(5).normal(0, 1, STUDIES)
+    check([(one - 1.96, one + 1.96) for one in around], 0.0)
+    with pytest.raises(AssertionError, match=r"1\.[3-5]\d times as wide"):
+        check([(one - 1.4 * 1.96, one + 1.4 * 1.96) for one in around], 0.0)
 
 
 def test_shares_of_neurons_and_of_all_answers() -> None:

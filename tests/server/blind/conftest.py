@@ -7,8 +7,10 @@ Tests that rate or close make studies of their own with `begun`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -28,6 +30,7 @@ SETTINGS: dict[str, Any] = {
     "raters": 3,
     "repeat_share": 0.2,
     "planted_share": 0.2,
+    "seed": 1,
 }
 
 
@@ -74,10 +77,10 @@ class Team:
 OTHER = "another-pair"
 
 
-@pytest.fixture(scope="session", params=databases.KINDS)
-def team(request: pytest.FixtureRequest) -> Iterator[Team]:
-    """The team on SQLite, then on Postgres."""
-    with databases.fresh(request.param) as url:
+@contextmanager
+def team_on(kind: str) -> Iterator[Team]:
+    """The team on one kind of database."""
+    with databases.fresh(kind) as url:
         engine = open_engine(url)
         run = publish_synthetic(engine, slug="solo-match", layers=1, d_mlp=20)
         publish_synthetic(engine, slug=OTHER, layers=1, d_mlp=3, seed=1)
@@ -85,3 +88,16 @@ def team(request: pytest.FixtureRequest) -> Iterator[Team]:
         add_account(engine, "bo")
         yield Team(app, engine, url, run)
         engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def teams() -> Iterator[Callable[[str], Team]]:
+    """The team on a kind of database, made when it is first asked for and kept to the end."""
+    with ExitStack() as opened:
+        yield cache(lambda kind: opened.enter_context(team_on(kind)))
+
+
+@pytest.fixture(scope="session", params=databases.KINDS)
+def team(request: pytest.FixtureRequest, teams: Callable[[str], Team]) -> Team:
+    """The team on SQLite, then on Postgres."""
+    return teams(request.param)

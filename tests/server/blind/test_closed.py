@@ -58,7 +58,7 @@ def test_a_neuron_on_no_card_stays_open(team: Team) -> None:
 
 def test_a_page_by_best_match_shows_nothing_of_a_card(team: Team) -> None:
     name = team.rater()
-    slug = team.begun(name)
+    slug = team.begun(name, seed=12)  # draws neuron 3, and not neuron 2, whose best match it is
     shown, rater = _shown(team, slug), team.browser(name)
     checked = 0
     for neuron in set(range(1, 20)) - shown:
@@ -68,8 +68,7 @@ def test_a_page_by_best_match_shows_nothing_of_a_card(team: Team) -> None:
         answer = rater.get(f"/solo-match/0/{neuron}?pairing=match")
         assert answer.status_code == (403 if closed else 200)
         checked += closed
-    # neuron 2 is matched by its neighbour in these runs; whether it was drawn is the lot's
-    assert checked in (0, 1)
+    assert checked == 1
 
 
 @pytest.mark.parametrize(
@@ -84,13 +83,17 @@ def test_a_page_by_best_match_shows_nothing_of_a_card(team: Team) -> None:
         "/solo-match/search.json?q=self",
         "/solo-match/live?text=self",
         "/search?q=self",
+        "/labels",
+        "/labels.json",
+        "/labels.csv",
+        "/labels/queue?pair=solo-match",
     ],
 )
 def test_what_finds_or_lists_is_closed_to_a_rater(team: Team, address: str) -> None:
     name = team.rater()
     team.begun(name)
     assert team.browser(name).get(address).status_code == 403, address
-    assert team.browser("rae").get(address).status_code != 403, address
+    assert team.browser(team.rater()).get(address).status_code != 403, address
 
 
 def test_candidates_which_name_neurons_by_their_contexts_are_closed_to_a_rater(team: Team) -> None:

@@ -15,7 +15,6 @@ from tests.server.test_html import faults
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.xdist_group("browser"),
     pytest.mark.parametrize("team", ["sqlite"], indirect=True, scope="session"),
 ]
 

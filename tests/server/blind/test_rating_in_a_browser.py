@@ -12,7 +12,13 @@ from tests.accessibility import serious
 from tests.server.blind.conftest import Team
 from tests.server.serving import serving
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
+
+
+def _arrived(page: Page, place: str, words: str) -> None:
+    """The next page is there and its modules have run: keys are listened to only then."""
+    expect(page.locator(place)).to_contain_text(words)
+    page.wait_for_load_state()
 
 
 def _at_the_cards(team: Team, page: Page, address: str, slug: str) -> None:
@@ -31,7 +37,7 @@ def test_ten_cards_by_keyboard_alone(team: Team, browser: Browser) -> None:
         _at_the_cards(team, page, address, slug)
         page.keyboard.press("b")
         for number in range(1, 11):
-            expect(page.locator(".place")).to_contain_text(f"Card {number} of")
+            _arrived(page, ".place", f"Card {number} of")
             if number == 1:
                 for scheme in ("light", "dark"):
                     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
@@ -46,18 +52,18 @@ def test_ten_cards_by_keyboard_alone(team: Team, browser: Browser) -> None:
                 page.keyboard.press("Tab")
                 page.keyboard.type("1 2 3: under way, up")  # letters of keys are letters here
             page.keyboard.press("Enter")
-        expect(page.locator(".place")).to_contain_text("Card 11 of")
+        _arrived(page, ".place", "Card 11 of")
         page.keyboard.press("u")
-        expect(page.locator(".place")).to_contain_text("Card 10 of")
+        _arrived(page, ".place", "Card 10 of")
         assert page.locator("[name=verdict]:checked").get_attribute("value") == "polysemantic"
         page.keyboard.press("3")
         page.keyboard.press("Enter")
-        expect(page.locator(".place")).to_contain_text("Card 11 of")
+        _arrived(page, ".place", "Card 11 of")
         page.keyboard.press("p")
-        expect(page.locator("h1")).to_have_text("Paused")
+        _arrived(page, "h1", "Paused")
         assert page.locator(".tokens").count() == 0
         page.keyboard.press("p")
-        expect(page.locator(".place")).to_contain_text("Card 11 of")
+        _arrived(page, ".place", "Card 11 of")
     page.close()
     kept = studies.ratings(team.engine, slug)
     assert len(kept) == 10

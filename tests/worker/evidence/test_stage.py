@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from store import runs
 from store.engine import Engine, open_engine
 from store.records import RunRecord
 from tests import databases
+from tests.worker.own_process import in_a_process
 from tests.worker.published import plain
 from tests.worker.tiny_pair import DEAD, SHAPE, make_corpus, make_pair
 from worker.errors import CorpusError, PairError, UsageError
@@ -188,6 +191,38 @@ def test_it_goes_on_from_the_parts_that_were_finished(case: Case, done: Case) ->
     engine = open_engine(case.url)
     assert runs.get_run(engine, case.run.id).stages == ("statistics",)
     assert stored.of_neuron(engine, case.run.id, "left", 0, 0) is None
+    engine.dispose()
+    reporter = Interrupting()
+    case.evidence(reporter=reporter, resume=True)
+    assert "meanings" in reporter.steps
+    assert "effect mass" not in reporter.steps
+    assert not (case.base / "work" / case.run.id / "evidence").exists()
+    assert case.published() == done.published()
+
+
+class DeadlyInMeanings(Silent):
+    """Kills its process at the first work of the meanings that is done."""
+
+    def __init__(self) -> None:
+        self._now = ""
+
+    def step(self, name: str, total: int | None, unit: str) -> None:
+        self._now = name
+
+    def advance(self, done: int, total: int | None = None) -> None:
+        if self._now == "meanings":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def evidence_deadly(case: Case) -> None:
+    case.evidence(reporter=DeadlyInMeanings())
+
+
+@pytest.mark.parametrize("done", ["sqlite"], indirect=True)
+def test_it_goes_on_after_kill_9(case: Case, done: Case) -> None:
+    assert in_a_process(evidence_deadly, case) == -signal.SIGKILL
+    engine = open_engine(case.url)
+    assert runs.get_run(engine, case.run.id).stages == ("statistics",)
     engine.dispose()
     reporter = Interrupting()
     case.evidence(reporter=reporter, resume=True)

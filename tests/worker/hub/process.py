@@ -55,7 +55,7 @@ class HubProcess:
         assert self._process.stdout is not None
         self._process.stdin.close()
         try:
-            self._process.wait(20)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:  # of a busy machine
             self._process.kill()
             self._process.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -154,11 +155,13 @@ def test_a_fault_of_its_own_is_a_sentence(
 
 def test_beyond_the_queue_is_busy_and_says_when_to_ask_again(stand_in: StandIn) -> None:
     stand_in.gate.clear()
-    turns = Turns(waiting=1, limit_s=20)
+    turns = Turns(waiting=1, limit_s=120)
     with client_of(stand_in, turns=turns) as client, ThreadPoolExecutor(2) as pool:
         asked = [pool.submit(client.post, "/texts", json=QUESTION) for _ in range(2)]
-        while turns.taken < 2:
-            pass
+        deadline = time.monotonic() + 60
+        while turns.taken < 2 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert turns.taken == 2
         answer = client.post("/texts", json=QUESTION)
         assert "1 texts wait" in refused(answer, 503, "busy")
         assert answer.headers["retry-after"] == "2"

@@ -35,7 +35,7 @@ def finished(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def test_one_at_a_time_in_the_order_of_asking() -> None:
-    turns = Turns(waiting=8, limit_s=5)
+    turns = Turns(waiting=8, limit_s=60)
     running, most, order = 0, 0, []
 
     def job(number: int) -> Callable[[Deadline], int]:
@@ -60,7 +60,7 @@ def test_one_at_a_time_in_the_order_of_asking() -> None:
 
 
 def test_no_more_may_wait_than_the_queue_holds() -> None:
-    turns, gate = Turns(waiting=2, limit_s=5), threading.Event()
+    turns, gate = Turns(waiting=2, limit_s=60), threading.Event()
 
     async def ask() -> list[str | BaseException]:
         asked = [asyncio.create_task(turns.take(waiting_for(gate))) for _ in range(3)]
@@ -82,14 +82,14 @@ def test_the_limit_ends_what_runs_and_what_waits() -> None:
         began = time.monotonic()
         asked = [asyncio.create_task(turns.take(waiting_for(gate))) for _ in range(2)]
         found = await asyncio.gather(*asked, return_exceptions=True)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 30
         return found
 
     running, waiting = finished(ask())
     assert isinstance(running, TooSlow)
     # Its turn may have come just as the limit passed: either way nobody waits longer.
     assert isinstance(waiting, (Busy, TooSlow))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while turns.taken and time.monotonic() < deadline:
         time.sleep(0.01)
     assert turns.taken == 0, "what was given up must end by its deadline"
@@ -102,14 +102,18 @@ def test_what_does_not_heed_its_deadline_keeps_its_turn() -> None:
 
     async def ask() -> None:
         with pytest.raises(TooSlow):
-            await turns.take(lambda _: gate.wait(10))
+            await turns.take(lambda _: gate.wait(60))
         assert turns.taken == 1
         with pytest.raises(Busy, match="did not come to this text"):
             await turns.take(lambda _: begun.set())
         gate.set()
-        await asyncio.sleep(0.05)
-        assert not begun.is_set(), "a text that nobody waits for any more must not run"
+        deadline = time.monotonic() + 60
+        while turns.taken and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        assert turns.taken == 0
+        turns.limit_s = 60
         assert await turns.take(lambda _: "now") == "now"
+        assert not begun.is_set(), "a text that nobody waits for any more must not run"
 
     finished(ask())
 
