@@ -38,11 +38,27 @@ BANDS: dict[str, tuple[Ends, ...]] = {
         (0.5, 0.75, "0.5–0.75"),
         (0.75, None, "above 0.75"),
     ),
+    "density": (
+        (None, 0.001, "below 0.1 %"),
+        (0.001, 0.01, "0.1–1 %"),
+        (0.01, 0.1, "1–10 %"),
+        (0.1, None, "above 10 %"),
+    ),
+    "kurtosis": (
+        (None, 10, "below 10"),
+        (10, 100, "10–100"),
+        (100, 1000, "100–1,000"),
+        (1000, None, "above 1,000"),
+    ),
 }
+#: Too many for rows that have each of them twice.
+_OF_VERSIONS = ("density", "kurtosis")
 _HEADINGS = {
     "hidden_share": "hidden share",
     "polysemanticity": "polysem. score",
     "best_correlation": "ρ best match",
+    "density": "density",
+    "kurtosis": "kurtosis",
 }
 
 Address = Callable[[Selection], str]
@@ -119,6 +135,8 @@ def _banded(
         if VERSION_COLUMNS[key].of_evidence and not has_evidence:
             continue
         if key == "best_correlation" and run.pair.right is None:
+            continue
+        if key in _OF_VERSIONS and selection.rows != "version":
             continue
         stored = VERSION_COLUMNS[key].of_evidence
         if selection.rows == "version":

@@ -394,3 +394,37 @@ def test_a_label_shows_at_once_in_pages_by_a_difference(served: Served) -> None:
     assert rows[f"L1N{unlabelled}"]["labels"]["left"]["unclear"] == 1
     verdicts = served.client.get("/tiny-pair.json").json()["facets"]
     assert any(one["key"] == "labels" and one["most"] >= 1 for one in verdicts)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"), [("version", VERSION_COLUMNS), ("pair", PAIR_COLUMNS)]
+)
+def test_every_column_can_be_sorted_by_from_the_page(
+    served: Served, rows: str, columns: dict[str, Any]
+) -> None:
+    address = f"/tiny-pair?rows={rows}&layer=0&kurtosis__gte=-1e9&sort=-max"
+    address = address if rows == "version" else "/tiny-pair?rows=pair&layer=0&sort=-left_max"
+    page = served.client.get(address).text
+    form = re.search(r'<form [^>]*>\s*<label[^>]*for="sort-by".*?</form>', page, re.S)
+    assert form is not None
+    choices = re.findall(r'<option value="([^"]*)"( selected)?>', form[0])
+    assert {value.removeprefix("-") for value, _ in choices} == {"", *columns}
+    assert [value for value, chosen in choices if chosen] == [address.rsplit("=", 1)[1]]
+    kept = dict(re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form[0]))
+    assert kept["layer"] == "0"
+    assert "sort" not in kept
+    for value, _ in choices[:: 7 if rows == "version" else 29]:
+        answer = served.client.get("/tiny-pair", params={**kept, "sort": value})
+        assert answer.status_code == 200, value
+        own = ("layer", "neuron", "side", "labels", "display_site", "hidden_method", "hidden_error")
+        if value and not value.endswith(own):
+            assert 'aria-sort="' in answer.text, value
+
+
+def test_each_score_has_bands(served: Served) -> None:
+    facets = {one["key"]: one for one in get_json(served, "/tiny-pair.json")["facets"]}
+    for key in ("hidden_share", "polysemanticity", "best_correlation", "density", "kurtosis"):
+        assert sum(facets[key]["counts"]) > 0, key
+        for link, number in zip(facets[key]["links"], facets[key]["counts"], strict=True):
+            found = get_json(served, link["href"].replace("?", ".json?", 1))
+            assert found["total"] == number, (key, link["text"])
