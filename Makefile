@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PYTEST := $(BIN)/python -m pytest
 # Groups of tests in the order of tests/conftest.py
-DEALT := -n 2 --dist loadgroup --no-loadscope-reorder
+DEALT := -n 3 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-full lint format clean

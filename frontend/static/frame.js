@@ -165,7 +165,7 @@ for (const link of document.querySelectorAll("[data-copy]")) {
 // sent, and what scripts ask for ("twinscope:wait" and "twinscope:done" on the document).
 const waiting = document.createElement("p");
 waiting.className = "waiting";
-waiting.setAttribute("role", "status");
+waiting.setAttribute("aria-live", "polite");
 document.body.append(waiting);
 let underWay = 0;
 let soon;

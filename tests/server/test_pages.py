@@ -119,7 +119,7 @@ def test_a_run_says_what_it_is_of(served: Served) -> None:
     found = get_json(served, f"/runs/{served.newest.id}.json")
     assert found["identity_sha256"].startswith(found["id"])
     assert found["parameters"] == {"tokens": 1000, "seed": 1}
-    assert found["corpus_problems"] == ["<b>no</b> \x00 text"]
+    assert found["corpus_problems"] == ["<b>no</b> \N{REPLACEMENT CHARACTER} text"]
     whole = [loss for loss in found["losses"] if loss["source"] == "all"]
     assert {loss["side"] for loss in whole} == {"left", "right"}
     left = next(loss for loss in whole if loss["side"] == "left")
