@@ -247,8 +247,12 @@ def _rest(going: _Walk) -> None:
         f"/{slug}/0/7.json",
         lambda page: (
             None
-            if sum(len(one["examples"]) for one in page["versions"].values() if one)
-            == len(values or ())
+            if {*(values or ())}
+            >= {
+                f"{side}-{one['band'].replace('.', '_')}-{one['rank']}"
+                for side, version in page["versions"].items()
+                for one in (version or {"examples": ()})["examples"]
+            }
             else "examples without values"
         ),
     )

@@ -290,7 +290,8 @@ def _known(columns: Mapping[str, ExplorerColumn]) -> str:
 def _check_value(one: Filter) -> None:
     """Refuse a fraction where only whole numbers are; the store refuses what is no number."""
     column = _ALL_COLUMNS[one.key]
-    if column.type == "integer" and one.operator == "eq" and not re.fullmatch(r"\d+", one.value):
+    whole = r"-?\d+" if one.key.startswith("diff_") else r"\d+"  # of a difference
+    if column.type == "integer" and one.operator == "eq" and not re.fullmatch(whole, one.value):
         raise BadFilter(f"{column.name} is a whole number; “{one.value[:40]}” is none.")
 
 

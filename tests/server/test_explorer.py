@@ -428,3 +428,16 @@ def test_each_score_has_bands(served: Served) -> None:
         for link, number in zip(facets[key]["links"], facets[key]["counts"], strict=True):
             found = get_json(served, link["href"].replace("?", ".json?", 1))
             assert found["total"] == number, (key, link["text"])
+
+
+def test_a_difference_may_be_a_negative_whole_number(served: Served) -> None:
+    for value in ("-2", "0"):
+        rows = get_json(served, "/tiny-pair.json?rows=pair&size=20")["rows"]
+        found = get_json(served, f"/tiny-pair.json?rows=pair&diff_senses__eq={value}&size=20")
+        there = [row for row in rows if row["values"]["diff_senses"] == int(value)]
+        assert found["total"] == len(there)
+    for address in (
+        "/tiny-pair.json?layer__eq=-1",
+        "/tiny-pair.json?rows=pair&diff_senses__eq=--1",
+    ):
+        assert served.client.get(address).status_code == 422
