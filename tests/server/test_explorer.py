@@ -421,15 +421,6 @@ def test_every_column_can_be_sorted_by_from_the_page(
             assert 'aria-sort="' in answer.text, value
 
 
-def test_each_score_has_bands(served: Served) -> None:
-    facets = {one["key"]: one for one in get_json(served, "/tiny-pair.json")["facets"]}
-    for key in ("hidden_share", "polysemanticity", "best_correlation", "density", "kurtosis"):
-        assert sum(facets[key]["counts"]) > 0, key
-        for link, number in zip(facets[key]["links"], facets[key]["counts"], strict=True):
-            found = get_json(served, link["href"].replace("?", ".json?", 1))
-            assert found["total"] == number, (key, link["text"])
-
-
 def test_a_difference_may_be_a_negative_whole_number(served: Served) -> None:
     for value in ("-2", "0"):
         rows = get_json(served, "/tiny-pair.json?rows=pair&size=20")["rows"]

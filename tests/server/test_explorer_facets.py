@@ -9,6 +9,9 @@ import pytest
 from tests.server.conftest import Served
 from tests.server.test_pages import get_json
 
+OF_EVIDENCE = ("hidden_share", "polysemanticity")
+OF_DISTRIBUTION = ("density", "kurtosis")
+
 
 def json_of(href: str) -> str:
     """The JSON twin of an explorer's address."""
@@ -30,7 +33,7 @@ def test_a_link_leaves_as_many_rows_as_it_says(served: Served, address: str) -> 
     if "pair" in address.partition("?")[2]:
         assert {"layer", "left_hidden_share", "right_hidden_share"} <= keys
     else:
-        assert keys == {"layer", "labels", "hidden_share", "polysemanticity", "best_correlation"}
+        assert keys == {"layer", "labels", "best_correlation", *OF_EVIDENCE, *OF_DISTRIBUTION}
     for facet in facets.values():
         for link, counted in zip(facet["links"], facet["counts"], strict=True):
             assert get_json(served, json_of(link["href"]))["total"] == counted, link
@@ -55,5 +58,6 @@ def test_a_facet_in_force_shows_the_others_and_is_removed(served: Served) -> Non
 
 def test_without_evidence_there_are_no_bands_of_it(served: Served) -> None:
     facets = facets_of(served, f"/tiny-pair.json?run={served.older.id}")
-    assert set(facets) == {"layer", "labels", "best_correlation"}
-    assert set(facets_of(served, "/solo.json")) == {"labels", "hidden_share", "polysemanticity"}
+    assert set(facets) == {"layer", "labels", "best_correlation", *OF_DISTRIBUTION}
+    alone = set(facets_of(served, "/solo.json"))
+    assert alone == {"labels", *OF_EVIDENCE, *OF_DISTRIBUTION}
