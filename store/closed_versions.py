@@ -31,10 +31,6 @@ class ClosedVersions:
     def __bool__(self) -> bool:
         return bool(self.studies)
 
-    def of_model(self, weights: str | None) -> frozenset[tuple[int, int]]:
-        """(layer, neuron) of what is closed in a model."""
-        return frozenset(place[1:] for place in self.studies if place[0] == weights)
-
 
 NOTHING_CLOSED = ClosedVersions()
 

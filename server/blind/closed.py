@@ -32,8 +32,9 @@ from store.records import Side
 
 #: Beneath a pair: what finds neurons by a text, or holds all labels.
 _FINDING = re.compile(r"/[^/]+/(live|search|explorer\.[a-z]+|\d+/invisible(/.*)?)(\.json)?")
-_LABELS = re.compile(r"/labels(/queue|\.[a-z]+)?")
-_EVERYWHERE = re.compile(rf"/search(\.json)?|{_LABELS.pattern}")
+_EVERYWHERE = re.compile(r"/search(\.json)?|/labels([/.].*)?")
+#: Of these, what tells a rater nothing but what is theirs.
+_OWN = re.compile(r"/labels/(\d+/withdraw|skip)")
 
 
 async def guard(request: Request) -> None:
@@ -42,7 +43,8 @@ async def guard(request: Request) -> None:
     A thread is asked for, since the database is, where something may be closed to somebody.
     """
     of_a_pair = "pair" in request.path_params
-    if not of_a_pair and _EVERYWHERE.fullmatch(request.url.path) is None:
+    path = request.url.path
+    if not of_a_pair and (not _EVERYWHERE.fullmatch(path) or _OWN.fullmatch(path)):
         return
     if access.person(request) is not None:
         await run_in_threadpool(_refuse_closed, request)
@@ -55,7 +57,7 @@ def _refuse_closed(request: Request) -> None:
         return
     site = site_of(request)
     if "pair" not in parameters:
-        asked = request.query_params.get("pair") if _LABELS.fullmatch(path) else None
+        asked = request.query_params.get("pair") if path.startswith("/labels") else None
         if asked and not _closed_in(site, asked, closed):
             return
         raise _refused(closed, next(iter(closed.titles)), "This list")

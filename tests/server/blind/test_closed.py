@@ -83,10 +83,6 @@ def test_a_page_by_best_match_shows_nothing_of_a_card(team: Team) -> None:
         "/solo-match/search.json?q=self",
         "/solo-match/live?text=self",
         "/search?q=self",
-        "/labels",
-        "/labels.json",
-        "/labels.csv",
-        "/labels/queue?pair=solo-match",
     ],
 )
 def test_what_finds_or_lists_is_closed_to_a_rater(team: Team, address: str) -> None:
@@ -94,6 +90,20 @@ def test_what_finds_or_lists_is_closed_to_a_rater(team: Team, address: str) -> N
     team.begun(name)
     assert team.browser(name).get(address).status_code == 403, address
     assert team.browser(team.rater()).get(address).status_code != 403, address
+
+
+def test_every_list_of_labels_is_closed_to_a_rater(team: Team) -> None:
+    name = team.rater()
+    team.begun(name)
+    paths = {*team.app.openapi()["paths"], "/labels", "/labels/queue"}
+    lists = {path for path in paths if path.startswith("/labels") and "{label_id}" not in path}
+    lists -= {"/labels/skip", "/labels.{ending}"}
+    lists |= {f"/labels.{ending}" for ending in ("csv", "jsonl", "parquet")}
+    assert {"/labels.json", "/labels/queue.json"} <= lists
+    for path in lists:
+        for asked in ("", "?pair=solo-match"):
+            assert team.browser(name).get(path + asked).status_code == 403, path
+        assert team.browser(team.rater()).get(f"{path}?pair=solo-match").status_code == 200, path
 
 
 def test_candidates_which_name_neurons_by_their_contexts_are_closed_to_a_rater(team: Team) -> None:
