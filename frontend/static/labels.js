@@ -54,8 +54,9 @@ document.addEventListener("keydown", (event) => {
   chosen.closest("form").scrollIntoView({ block: "nearest" });
 });
 
-// What was written stays on this machine until the server has said that it keeps it.
-const draftName = (form) => `${form.getAttribute("action")} ${form.elements.side.value}`;
+// What was written stays on this machine until the server has said that it keeps it, under its
+// writer's name: nobody sends, sees or writes over another's.
+const draftName = (form) => `${form.getAttribute("action")} ${form.elements.side.value} ${annotator}`;
 
 function say(form, text, ...more) {
   const said = form.querySelector(".said");
@@ -66,7 +67,7 @@ function say(form, text, ...more) {
 async function keep(form, kept) {
   const name = draftName(form);
   const fields = kept?.fields ?? { ...fieldsOf(form), key: newKey() };
-  keepDraft(name, { fields, sent: true, annotator });
+  keepDraft(name, { fields, sent: true });
   say(form, "");
   const sent = await send(form.action, fields);
   const said = form.querySelector(".said");
@@ -90,7 +91,7 @@ async function keep(form, kept) {
     say(form, sent.status === 0 ? "The server does not answer; nothing was kept. What you wrote stays here and is sent as soon as it does." : `${sent.error} What you wrote stays here.`);
     setTimeout(() => { const now = draftOf(name); if (now?.sent) keep(form, now); }, RETRY_MS);
   } else {
-    keepDraft(name, { fields, sent: false, annotator });
+    keepDraft(name, { fields, sent: false });
     say(form, sent.error);
   }
 }
@@ -118,40 +119,38 @@ document.addEventListener("keydown", (event) => {
 function draft(form) {
   const fields = fieldsOf(form);
   if (fields.verdict || fields.description || fields.confidence) {
-    keepDraft(draftName(form), { fields: { ...fields, key: newKey() }, sent: false, annotator });
+    keepDraft(draftName(form), { fields: { ...fields, key: newKey() }, sent: false });
   } else dropDraft(draftName(form));
 }
 
 for (const form of forms) {
-  let restored = false;
+  const unnamed = draftName(form); // before it is known who writes
   let touched = false;
-  // Who writes here is known when the labels have come. Until then nothing that was kept is
-  // written over; what was sent is sent again under its own writer's name alone.
-  const restore = (known) => {
-    const kept = draftOf(draftName(form));
-    const mine = kept && (!known || !kept.annotator || kept.annotator === annotator);
-    if (mine && !touched) fill(form, kept.fields);
-    if (mine && kept.sent && known && kept.annotator === annotator) {
-      keep(form, kept).then(() => { if (touched && !draftOf(draftName(form))) draft(form); });
-    } else if (mine && !touched) say(form, "What you wrote before is back.");
-    else if (touched) draft(form);
-    if (known || !kept?.sent) restored = true;
-    else setTimeout(begin, RETRY_MS);
+  const restore = () => {
+    const own = draftOf(draftName(form));
+    const kept = own ?? draftOf(unnamed);
+    if (kept && !touched) {
+      fill(form, kept.fields);
+      say(form, "What you wrote before is back.");
+    }
+    if (annotator) dropDraft(unnamed);
+    if (own?.sent) keep(form, own).then(() => { if (touched && !draftOf(draftName(form))) draft(form); });
+    else if (kept) draft(form);
   };
-  const begin = () => refresh(form).then(() => restore(true), () => restore(false));
-  begin();
+  const begin = () => refresh(form).then(restore, () => { setTimeout(begin, RETRY_MS); });
+  const ready = begin();
   form.addEventListener("input", () => {
     touched = true;
-    if (restored) draft(form);
+    draft(form);
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    keep(form);
+    ready.then(() => keep(form));
   });
 }
 addEventListener("online", () => {
   for (const form of forms) {
     const kept = draftOf(draftName(form));
-    if (kept?.sent && kept.annotator === annotator) keep(form, kept);
+    if (kept?.sent) keep(form, kept);
   }
 });

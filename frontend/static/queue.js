@@ -45,7 +45,7 @@ function show(page, note) {
   say("");
   const said = form()?.querySelector(".said");
   if (said) said.textContent = note;
-  document.dispatchEvent(new CustomEvent("twinscope-shown"));
+  document.dispatchEvent(new CustomEvent("twinscope:shown"));
 }
 
 // What comes next was asked for before this one was kept, so its counts are those from then.

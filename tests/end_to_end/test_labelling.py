@@ -208,8 +208,33 @@ def test_nobody_sends_what_another_wrote(page: Page, team: Team) -> None:
     page.goto(f"{team.address}/login?next=/tiny-pair/1/3")
     log_in(page, "otto")
     page.wait_for_load_state("networkidle")
-    expect(page.locator("#label-left").get_by_role("textbox")).to_have_value("")
+    left = page.locator("#label-left")
+    expect(left.get_by_role("textbox")).to_have_value("")
     assert team.labels() == 0
+    page.keyboard.press("3")
+    left.get_by_role("textbox").fill("written by otto")
+    left.get_by_role("button", name="Label L1N3").click()
+    expect(left.locator(".said")).to_have_text("Kept: unclear.")
+    team.log_everybody_out()
+    page.goto(f"{team.address}/login?next=/tiny-pair/1/3")
+    log_in(page)
+    expect(left.locator(".said")).to_have_text("Kept: polysemantic.")
+    assert sorted(team.descriptions()) == ["written by ann", "written by otto"]
+
+
+def test_what_was_sent_is_sent_though_the_labels_came_late(page: Page, team: Team) -> None:
+    on_a_neurons_page(page, team)
+    label_unanswered(page, "the first thought")
+    there = False
+    page.route(FRAGMENTS, lambda route: route.continue_() if there else route.abort())
+    page.reload()
+    text = page.locator("#label-left").get_by_role("textbox")
+    text.press_sequentially("the second one")
+    page.unroute("**/tiny-pair/1/3/labels")
+    there = True
+    expect(page.locator("#label-left .said")).to_have_text("Kept: polysemantic.")
+    assert team.descriptions() == ["the first thought"]
+    expect(text).to_have_value("the second one")
 
 
 def test_team_pages_are_accessible(page: Page, team: Team) -> None:
