@@ -182,14 +182,20 @@ function done() {
 document.addEventListener("twinscope:wait", wait);
 document.addEventListener("twinscope:done", done);
 addEventListener("pageshow", (event) => { if (event.persisted) { underWay = 0; done(); } });
-addEventListener("submit", (event) => { if (!event.defaultPrevented) wait(); });
+// The page is about to be left; where a file came after all, or the reader stopped it, it is not.
+function leaving() {
+  wait();
+  setTimeout(done, 20_000);
+}
+addEventListener("submit", (event) => {
+  // A form with a status of its own says what it waits for.
+  if (!event.defaultPrevented && !event.target.querySelector("[role=status]")) leaving();
+});
 addEventListener("click", (event) => {
   const link = event.target instanceof Element ? event.target.closest("a[href]") : null;
   const elsewhere = event.defaultPrevented || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
-  if (!link || elsewhere || link.target || link.origin !== location.origin || link.hasAttribute("download")) return;
-  const isFile = /\.(csv|jsonl|parquet|png)$|\/download\.html$/.test(link.pathname);
-  const isHere = link.hash && link.href.split("#")[0] === location.href.split("#")[0];
-  if (isFile || isHere) return;
-  wait();
-  setTimeout(done, 20_000); // where the answer was a file after all
+  if (!link || elsewhere || link.getAttribute("target") || link.hasAttribute("download")) return;
+  const to = new URL(link.getAttribute("href"), location.href); // links of figures have no parts
+  const isHere = to.hash && to.href.split("#")[0] === location.href.split("#")[0];
+  if (to.origin === location.origin && !isHere) leaving();
 });

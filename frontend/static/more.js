@@ -13,12 +13,17 @@ function pageAt(address) {
   return pages.get(address);
 }
 
+const runOf = (page) => page.querySelector("[data-values]").dataset.values;
+
 async function draw(link) {
   const more = link.closest(".more");
+  if (more.hasAttribute("aria-busy")) return; // asked for already
   const list = more.previousElementSibling;
   const first = link.hash.slice(1); // the name of the first that is not here
   more.setAttribute("aria-busy", "true");
-  const page = await pageAt(link.href.split("#")[0]);
+  document.dispatchEvent(new Event("twinscope:wait"));
+  const page = await pageAt(link.href.split("#")[0]).finally(() => document.dispatchEvent(new Event("twinscope:done")));
+  if (runOf(page) !== runOf(document)) throw new Error("another run was published meanwhile");
   const all = page.getElementById(first).closest("ol");
   const names = [...more.querySelectorAll("[id]")].map((one) => one.id);
   const found = names.map((name) => all.querySelector(`:scope > [id="${name}"]`));
@@ -30,7 +35,7 @@ async function draw(link) {
     const [address, name] = other.getAttribute("href").split("#");
     if (address === elsewhere && names.includes(name)) other.setAttribute("href", `#${name}`);
   }
-  document.dispatchEvent(new CustomEvent("twinscope-shown"));
+  document.dispatchEvent(new CustomEvent("twinscope:shown"));
   document.getElementById(first).querySelector(".rank").focus({ preventScroll: true });
 }
 

@@ -67,7 +67,7 @@ function show(token) {
   line.dispatchEvent(new CustomEvent("values-wanted", { bubbles: true }));
 }
 
-document.addEventListener("values-here", () => {
+document.addEventListener("twinscope:values", () => {
   if (!shown) return;
   const line = shown.parentElement;
   fill(line, [...line.children].indexOf(shown));
@@ -137,7 +137,7 @@ function markStops() {
   }
 }
 markStops();
-document.addEventListener("twinscope-shown", markStops);
+document.addEventListener("twinscope:shown", markStops);
 
 // The other version beneath every example at once
 const button = document.querySelector("[data-open-all]");
@@ -146,7 +146,7 @@ if (button) {
   button.hidden = all().length === 0;
   button.setAttribute("aria-pressed", "false");
   button.title = "The other version's colours beneath every example";
-  document.addEventListener("twinscope-shown", () => {
+  document.addEventListener("twinscope:shown", () => {
     if (button.getAttribute("aria-pressed") === "true") for (const one of all()) one.open = true;
   });
   button.addEventListener("click", () => {

@@ -10,7 +10,7 @@ function say(said) {
   for (const line of document.querySelectorAll(PLACES.map((place) => `${place} .tokens`).join(", "))) {
     if (said && !line.hasAttribute("data-post")) line.dataset.said = said; else delete line.dataset.said;
   }
-  document.dispatchEvent(new Event("values-here"));
+  document.dispatchEvent(new Event("twinscope:values"));
 }
 
 async function ask() {
@@ -31,7 +31,7 @@ async function ask() {
   }
 }
 
-document.addEventListener("twinscope-shown", () => { asked = null; }); // more examples: theirs, too
+document.addEventListener("twinscope:shown", () => { asked = null; }); // more examples: theirs, too
 
 for (const place of document.querySelectorAll(PLACES.join(", "))) {
   for (const kind of ["pointerover", "focusin", "values-wanted"]) place.addEventListener(kind, () => { asked ??= ask(); });

@@ -61,6 +61,18 @@ def held(page: Page, address: str) -> Iterator[None]:
             ),
             id="a label",
         ),
+        pytest.param(
+            "/tiny-pair?x=kurtosis&y=max",
+            r"/tiny-pair/\d+/\d+",
+            lambda page: page.locator("svg a[href]").first.click(no_wait_after=True, force=True),
+            id="a point of a figure",
+        ),
+        pytest.param(
+            "/tiny-pair/0/1",
+            r"examples=all",
+            lambda page: page.locator(".more > a").first.click(),
+            id="the rest of a band",
+        ),
     ],
 )
 def test_what_takes_long_says_so(
