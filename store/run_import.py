@@ -12,14 +12,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import struct
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Engine, func, inspect, select, table
+from sqlalchemy import Connection, Engine, func, inspect, select, table
 
 from store import (
-    examples,
     mined_packing,
     run_file,
     run_tables,
@@ -31,8 +32,9 @@ from store import (
 from store.bulk import Row
 from store.engine import open_engine, reading
 from store.errors import SchemaMismatch
+from store.example_packing import unpack_places
 from store.publish import loading
-from store.records import SIDES, RunRecord
+from store.records import RunRecord
 from store.run_export import Step
 from store.run_file import Manifest, RunFileError
 
@@ -114,36 +116,38 @@ def _checked(path: Path, manifest: Manifest, source: Engine) -> RunRecord:
     _check_identity(path, run)
     if not re.fullmatch(r"[a-z0-9-]{1,100}", run.pair.slug):
         raise RunFileError(f"{path} has a pair that cannot be called so: {run.pair.slug!r}.")
-    _check_windows(path, source, run)
+    _check_windows(path, source)
     return run
 
 
-def _check_windows(path: Path, source: Engine, run: RunRecord) -> None:
+def _check_windows(path: Path, source: Engine) -> None:
     """Examples and mined counterexamples must stand on windows of the file: no foreign key says
     so."""
     with reading(source) as connection:
         known = set(connection.execute(select(tables.window.c.document, tables.window.c.window)))
-    for place in _shown_windows(source, run):
-        if place not in known:
+        try:
+            missing = next((p for p in _shown_windows(connection) if p not in known), None)
+        except (ValueError, IndexError, struct.error, zlib.error) as error:
             raise RunFileError(
-                f"{path} is damaged: it lacks window {place[1]} of document {place[0]}, on which "
-                "an example or a counterexample stands.",
-                _DAMAGED,
-            )
+                f"{path} is damaged: some examples or counterexamples cannot be read.", _DAMAGED
+            ) from error
+    if missing is not None:
+        raise RunFileError(
+            f"{path} is damaged: it lacks window {missing[1]} of document {missing[0]}, on which "
+            "an example or a counterexample stands.",
+            _DAMAGED,
+        )
 
 
-def _shown_windows(source: Engine, run: RunRecord) -> Iterator[tuple[int, int]]:
+def _shown_windows(connection: Connection) -> Iterator[tuple[int, int]]:
     """(document, window) of what is packed with the version that it is of."""
-    for side in SIDES:
-        model = run.pair.left if side == "left" else run.pair.right
-        for layer in range(0 if model is None else model.n_layers):
-            for _, _, _, document, window, *_ in examples.places(source, run.id, side, layer):
-                yield document, window
-    mined = tables_evidence.mined_counterexample
-    with reading(source) as connection:
-        for row in connection.execute(select(mined)):
-            for one in mined_packing.unpack(row.side, row.layer, row.neuron, row.mined):
-                yield one.document, one.window
+    places = tables.example.c.places
+    for packed in connection.scalars(select(places).where(places.is_not(None))):
+        where = unpack_places(packed)
+        yield from zip(where["document"].tolist(), where["window"].tolist(), strict=True)
+    for row in connection.execute(select(tables_evidence.mined_counterexample)):
+        for one in mined_packing.unpack(row.side, row.layer, row.neuron, row.mined):
+            yield one.document, one.window
 
 
 def _check_identity(path: Path, run: RunRecord) -> None:

@@ -5,9 +5,9 @@ Examples' values and the numbers of the inverted index are rounded to the precis
 values. Windows' tokens take as many bits as the vocabulary needs; windows that were there have no
 scales, so the examples on them keep all their values themselves.
 
-This reads and writes packed arrays with the program's own `store.example_packing` and
-`store.packing`. A change of those formats must leave copies of these here:
-`tests/store/test_packed_formats.py` fails with such a change, and says so.
+This reads and writes packed arrays with the program's own `store.example_packing`,
+`store.mined_packing` and `store.packing`. A change of those formats must leave copies of these
+here: `tests/store/test_packed_formats.py` fails with such a change, and says so.
 
 SQLite keeps the space that becomes free for what is published next; `VACUUM` gives it back.
 
@@ -72,6 +72,7 @@ def upgrade() -> None:
     _rewrite_arrays("hidden_curve", "mass", _old_mass, packing.pack_mass)
     _rewrite_arrays("joint_density", "counts", _old_counts, packing.pack_counts)
     _counterexamples_together()
+    _forget_sizes()
 
 
 def downgrade() -> None:
@@ -138,6 +139,12 @@ def downgrade() -> None:
     )
     _rewrite_windows(packing.unpack_window, _as_old_tokens)
     op.drop_column("window", "scales")
+    _forget_sizes()
+
+
+def _forget_sizes() -> None:
+    """What a run took is not what it takes now; pages say that it is not known."""
+    op.execute("UPDATE run SET size_bytes = NULL")
 
 
 def _blob(name: str) -> sa.Column[Any]:
