@@ -19,6 +19,7 @@ from store import (
     packing,
     value_codes,
 )
+from store.example_packing import unpack, unpack_places
 from store.token_scales import Snippets, scales_of
 
 
@@ -60,6 +61,55 @@ def test_scales_of_tokens() -> None:
         pytest.approx([0.5, -0.25, 0.125], rel=0.008),
         pytest.approx([4, 8, 16], rel=0.004),
     ]
+
+
+#: Codes of scales of eight tokens, [3, 8]: of log Z, of the mean and of the deviation.
+SCALES = np.array(
+    [
+        [256, 320, 384, 192, 256, 448, 256, 320],
+        [1951, 1901, 1951, 2001, 1951, 1901, 1951, 1901],
+        [4201, 4301, 4201, 4101, 4201, 4301, 4201, 4101],
+    ]
+)
+
+
+def test_examples() -> None:
+    """`mid` by SoLU, `post` by its LayerNorm, and of GeLU by its function of `pre`."""
+    places = unpack_places(
+        bytes.fromhex(
+            "01020000603c3f00e0e83f003400b41994007e02d804014004014014024063606380006608c5f4"
+            "8fe13f08b24269f63f109af92f840600"
+        )
+    )
+    packed = bytes.fromhex(
+        "01022600000705a5ff00000a000033ac6dab37e96cd20700939aab55d30100000236d14c3ff39399be0000"
+        "1b00000505a5ff00000a0000d36fea34a96fab350400ba297d0d9d0300001700000505a3ff00000700"
+        "0033aeef68340300939aab01030000"
+    )
+    top, bottom = unpack("left", 1, 7, places, packed, lambda side: SCALES)
+    assert (top.band, top.rank, top.document, top.window) == ("top", 0, 300, 2)
+    assert (top.position, top.start, top.activation) == (12, 10, pytest.approx(0.73583984375))
+    assert (bottom.band, bottom.rank, bottom.position) == ("bottom", 3, 10)
+    for found, exact in (
+        (top.values["pre"], [-1.497, 0.2498, 2.004, 0.4978, -0.7485]),
+        (top.values["mid"], [-0.04535, 0.02632, 0.7358, 0.1827, -0.04791]),
+        (top.values["post"], [-0.8452, -0.3315, 1.667, -0.8076, -0.8535]),
+        (bottom.values["post"], [11.15, 0.4827, -0.5356]),
+    ):
+        assert found.tolist() == pytest.approx(exact, rel=1e-3)
+    assert top.same_index is not None
+    assert top.same_index.quantile == 0.25
+    assert top.same_index.values["post"].tolist() == pytest.approx(
+        [-0.0452, 0.8438, 2.996, -0.1699, 0.344], rel=1e-3
+    )
+    assert top.match is not None
+    assert (top.match.neuron, top.match.quantile) == (3, pytest.approx(0.999, abs=1e-5))
+    assert top.match.values["pre"].tolist() == pytest.approx(
+        [-1.497, 0.2498, 2.004, 0.4978, -0.7485], rel=1e-3
+    )
+    assert bottom.same_index is not None
+    assert bottom.same_index.quantile == 0.75
+    assert bottom.match is None
 
 
 def test_mined_counterexamples() -> None:
