@@ -16,7 +16,7 @@ from server.pages.explorer import CellValue, ColumnView, ExplorerPage, IndexRow,
 from server.pages.labels import CountsView
 from store.records import VERDICTS
 
-_NONE = f'<span class="none">{UNDEFINED}</span>'
+_NONE = aligned_markup(None)
 
 
 def version_rows(page: ExplorerPage, shown: Sequence[ColumnView]) -> Markup:

@@ -42,12 +42,12 @@ def answer(request: Request, run: RunRecord, stamp: Hashable, make: Callable[[],
     key = ("page", state_of(run), stamp, request.url.path, request.url.query)
     site = site_of(request)
 
-    def made() -> Made:
-        with site.making:
-            meanwhile: Made | None = site.kept.find(key)  # by who was before us in the queue
-            return _compressed(make()) if meanwhile is None else meanwhile
-
-    found = site.kept.get(key, made, lambda one: len(one.body) + _OVERHEAD)
+    found: Made | None = site.kept.find(key)
+    if found is None:
+        with site.making:  # who was before us in the queue may have made it
+            found = site.kept.get(
+                key, lambda: _compressed(make()), lambda one: len(one.body) + _OVERHEAD
+            )
     headers = respond.freshness(request, run, found.later)
     if accepted(request.headers):
         headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}

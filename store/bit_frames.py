@@ -4,9 +4,8 @@
     ids, codes = unpack(packed, 2)
 
 Made for rows of some forty entries, too short for zlib's own tables to pay. Packed: the length
-(`store.sevens`); for each column its least number a byte that
-is its width in bits, and then its numbers less the least, the lowest bit first, filled up to a
-whole byte.
+(`store.sevens`); for each column its least number (`store.sevens`, signed), a byte that is its
+width in bits, and then its numbers less the least, the lowest bit first, filled up to a whole byte.
 """
 
 from __future__ import annotations

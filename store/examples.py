@@ -48,7 +48,7 @@ def of_neuron(
 
 
 def shown(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> ShownExamples:
-    """As `of_neuron`, each made when it is asked for: a page draws half of them."""
+    """As `of_neuron`, each made when it is asked for: a page draws a third of them."""
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         found = _examples.one(connection, at(run, side, layer, neuron))

@@ -40,7 +40,7 @@ def inner_edges() -> npt.NDArray[np.float32]:
 
 
 def bin_of(value: float) -> int:
-    """`bin_index` of one value."""
+    """`bin_index` of one value, which is within what float32 holds."""
     bits: int
     (bits,) = struct.unpack("<I", struct.pack("<f", value))
     code = ((bits & 0x7FFFFFFF) >> _BITS_DROPPED) - _FIRST_CODE + 1

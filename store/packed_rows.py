@@ -1,6 +1,6 @@
 """Rows of a run's records, packed before they are loaded: in any process, and without a database.
 
-    part = pack_versions(records, n_vocabulary)     in a worker's process
+    part = pack_neurons(records, n_vocabulary)      in a worker's process
     loader.packed(part)                             in the one that writes
 
 To pack a run takes far longer than to insert what comes of it, so what takes time is here, and

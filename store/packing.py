@@ -1,4 +1,5 @@
-"""Packed arrays, all little-endian; those of examples are in `store.example_packing`.
+"""Packed arrays, all little-endian. Those of examples are in `store.example_packing`, those of
+mined counterexamples in `store.mined_packing`, the scales of windows in `store.token_scales`.
 
 counts      `store.bit_lengths`
 histograms  a byte that says which sites (bit i: SITES[i]); then, of one site after the other, how

@@ -149,7 +149,7 @@ class Loader:
         if part.kind == "windows":
             self._windows.update(map(tuple, part.windows.tolist()))
         if part.kind == "neurons" and not self._has_neurons:
-            # Each partner, histogram … is checked against `neuron`. Postgres plans that once, and
+            # Each histogram, example … is checked against `neuron`. Postgres plans that once, and
             # without statistics by an index that passes over all neurons of the run.
             self._has_neurons = True
             self.refresh(tables.neuron)

@@ -82,8 +82,18 @@ def publish(
         return loader.publish("statistics")
 
 
-#: What a task is of: its kind, a side and layer or none, and from where to where.
-_Span = tuple[str, tuple[SideLayout, int] | None, int, int]
+@dataclass(frozen=True)
+class _Span:
+    """What a task is of: its kind, a side and layer or none, and from where to where."""
+
+    kind: str
+    place: tuple[SideLayout, int] | None
+    first: int
+    end: int
+
+    def __str__(self) -> str:
+        where = "" if self.place is None else f" of {self.place[0].side}, layer {self.place[1]}"
+        return f"{self.kind} {self.first} to {self.end - 1}{where}"
 
 
 class Parts:
@@ -114,10 +124,10 @@ class Parts:
         """All tasks, which `cut_out` fills."""
         layers = list(self._of.layout.layers())
         for first, end in _spans(len(self._shown), WINDOWS):
-            yield "windows", None, first, end
+            yield _Span("windows", None, first, end)
         for layer in layers:
             for first, end in _spans(layer[0].n_neurons, NEURONS):
-                yield "neurons", layer, first, end
+                yield _Span("neurons", layer, first, end)
         requests = self._of.requests
         for one, number in layers:
             here = (requests["side"] == SIDES.index(one.side)) & (requests["layer"] == number)
@@ -125,13 +135,14 @@ class Parts:
             begins = np.flatnonzero(np.diff(requests["neuron"][rows], prepend=-1))
             ends = [*begins[VERSIONS::VERSIONS].tolist(), len(rows)] if len(rows) else []
             for first, end in zip([0, *ends], ends, strict=False):
-                yield "examples", (one, number), int(rows[first]), int(rows[end - 1]) + 1
+                last = int(rows[end - 1]) + 1
+                yield _Span("examples", (one, number), int(rows[first]), last)
         for first, end in _spans(len(self._of.tokens), TOKENS):
-            yield "tokens", None, first, end
+            yield _Span("tokens", None, first, end)
 
     def cut_out(self, span: _Span) -> Part:
         """What a worker needs for a task."""
-        kind, place, first, end = span
+        kind, place, first, end = span.kind, span.place, span.first, span.end
         if kind == "windows":
             return self._windows(first, end)
         if kind == "tokens":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache
 from html import escape
 from urllib.parse import urlsplit
 
@@ -79,7 +79,7 @@ def citation(run: RunRecord, name: str, permalink: str, base: str) -> str:
     return _entry(f"twinscope-{run.pair.slug}-{name}-{run.id}", fields)
 
 
-@lru_cache(maxsize=1)
+@cache
 def project_citation() -> str:
     """BibTeX of Twinscope itself."""
     fields = {

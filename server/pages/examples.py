@@ -56,8 +56,8 @@ class ExampleView:
 
 
 class Examples(Sequence[ExampleView]):
-    """A version's examples in their order, each made when it is asked for: a page draws half of
-    them, and of the others it reads what stands in columns.
+    """A version's examples in their order, each made when it is asked for: a page draws a third
+    of them, and of the others it reads what stands in columns.
 
     `bands`, `ranks`, `activations` and `focus` (the token in focus, bytes) have an entry an
     example; `at_focus` gives the values of a site at all foci, None where there is no such site.

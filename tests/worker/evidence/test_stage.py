@@ -185,9 +185,8 @@ def test_a_published_stage_is_left_as_it_is(done: Case) -> None:
         done.evidence(settings=other)
 
 
-def test_it_goes_on_from_the_parts_that_were_finished(case: Case, done: Case) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        case.evidence(reporter=Interrupting("meanings"))
+def goes_on(case: Case, done: Case) -> None:
+    """Nothing is published of what was interrupted in the meanings; the parts before are kept."""
     engine = open_engine(case.url)
     assert runs.get_run(engine, case.run.id).stages == ("statistics",)
     assert stored.of_neuron(engine, case.run.id, "left", 0, 0) is None
@@ -198,6 +197,12 @@ def test_it_goes_on_from_the_parts_that_were_finished(case: Case, done: Case) ->
     assert "effect mass" not in reporter.steps
     assert not (case.base / "work" / case.run.id / "evidence").exists()
     assert case.published() == done.published()
+
+
+def test_it_goes_on_from_the_parts_that_were_finished(case: Case, done: Case) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        case.evidence(reporter=Interrupting("meanings"))
+    goes_on(case, done)
 
 
 class DeadlyInMeanings(Silent):
@@ -221,15 +226,7 @@ def evidence_deadly(case: Case) -> None:
 @pytest.mark.parametrize("done", ["sqlite"], indirect=True)
 def test_it_goes_on_after_kill_9(case: Case, done: Case) -> None:
     assert in_a_process(evidence_deadly, case) == -signal.SIGKILL
-    engine = open_engine(case.url)
-    assert runs.get_run(engine, case.run.id).stages == ("statistics",)
-    engine.dispose()
-    reporter = Interrupting()
-    case.evidence(reporter=reporter, resume=True)
-    assert "meanings" in reporter.steps
-    assert "effect mass" not in reporter.steps
-    assert not (case.base / "work" / case.run.id / "evidence").exists()
-    assert case.published() == done.published()
+    goes_on(case, done)
 
 
 def test_workers_and_a_lost_sample_change_nothing(case: Case, done: Case) -> None:
