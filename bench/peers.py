@@ -78,7 +78,7 @@ def shared_files(plan: Plan, directory: Path) -> None:
         with torch.inference_mode():
             lean.forward(
                 first,
-                lambda layer, sites, side=side: np.save(  # type: ignore[misc]
+                lambda layer, sites, _, side=side: np.save(  # type: ignore[misc]
                     directory / f"check-{side}-{layer}.npy", sites["post"][0].numpy()
                 ),
                 want="none",

@@ -21,7 +21,7 @@ import torch
 
 from store.records import Side, Site
 from worker.accumulators.accumulator import LayerBatch, Rows
-from worker.lean import LeanModel
+from worker.lean import LeanModel, Source
 from worker.models import load_native
 from worker.pairs import Version
 from worker.windows import TokenWindows
@@ -73,9 +73,9 @@ def stream(
     What `take` gets is only valid during the call: float32, whatever the models compute in.
     """
 
-    def hand_over(side: Side, layer: int, sites: dict[str, torch.Tensor]) -> None:
+    def hand_over(side: Side, layer: int, sites: dict[str, torch.Tensor], source: Source) -> None:
         single = {cast(Site, site): values.float() for site, values in sites.items()}
-        take(side, layer, LayerBatch(single, rows))
+        take(side, layer, LayerBatch(single, rows, source))
 
     with torch.inference_mode():
         tokens = torch.from_numpy(rows.windows.tokens).long().to(models.device)

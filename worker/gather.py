@@ -1,4 +1,7 @@
-"""The gather pass: the windows that examples show are run once more, and their values taken.
+"""The gather pass: the values of examples along their snippets.
+
+They follow from what the MLPs read there, which the first pass kept on disk of as many windows as
+there was room for (`worker.mlp_inputs`); other windows are run once more.
 
 A request is one example: (side, layer, neuron) at a focus. Its row in the gathered arrays holds
 the snippet's values at every site, for the version itself and for the other model's neurons of
@@ -23,6 +26,8 @@ from worker.accumulators.accumulator import Rows
 from worker.activations import Models, padded, stream
 from worker.contexts import Contexts
 from worker.layout import Layout
+from worker.mlp_inputs import InputFiles, Reads, reads_of
+from worker.neuron_values import LayerNeurons
 from worker.sample import to_half
 from worker.settings import StatisticsSettings
 from worker.windows import TokenWindows
@@ -80,18 +85,22 @@ class Gathered:
 
 @dataclass(frozen=True)
 class GatherTask:
-    """Some windows and the requests on them.
+    """Requests on some windows: those of the shard whose inputs were kept, or `windows`, which are
+    run once more.
 
-    `rows`: their places in the gathered arrays; `slot`: the window of each within the task.
+    `rows`: their places in the gathered arrays; `slot`: the window of each within the shard or
+    among the windows.
     """
 
-    windows: TokenWindows
+    source: TokenWindows | int
     requests: Requests
     rows: npt.NDArray[np.int64]
     slot: npt.NDArray[np.int64]
 
     def __str__(self) -> str:
-        return f"gathering document {self.windows.document[0]}"
+        if isinstance(self.source, int):
+            return f"gathering shard {self.source}"
+        return f"gathering document {self.source.document[0]}"
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,7 @@ class GatherJob:
     gathered: Gathered
     layout: Layout
     batch_windows: int
+    inputs: InputFiles | None = None
 
     def open(self, models: Models) -> GatherWork:
         return GatherWork(self, models)
@@ -112,86 +122,115 @@ class GatherWork:
     def __init__(self, job: GatherJob, models: Models) -> None:
         self._job = job
         self._models = models
+        self._sides: tuple[Side, ...] = tuple(one.side for one in job.layout.sides)
+        self._neurons = {
+            (one.side, layer): LayerNeurons(models.lean[one.side], layer)
+            for one, layer in job.layout.layers()
+        }
         self._values = {whose: job.gathered.values(whose, "r+") for whose in WHOSE}
         self._focus = job.gathered.focus("r+")
         self._scales = {side: job.gathered.scales(side, "r+") for side in job.gathered.scaled}
 
     def handle(self, task: GatherTask) -> int:
-        size = self._job.batch_windows
-        sides: tuple[Side, ...] = tuple(one.side for one in self._job.layout.sides)
-        for first in range(0, len(task.windows), size):
-            here = (task.slot >= first) & (task.slot < first + size)
-            windows = padded(_slice(task.windows, first, first + size), size)
-            self._take_batch(
-                sides, windows, task.requests[here], task.rows[here], task.slot[here] - first
-            )
-        return len(task.windows)
+        if isinstance(task.source, int):
+            assert self._job.inputs is not None
+            n_ctx = self._job.inputs.n_ctx
+            for side, layer, reads in self._job.inputs.reads(task.source):
+                self._take(side, layer, reads, n_ctx, task.requests, task.rows, task.slot)
+        else:
+            self._run(task.source, task)
+        return len(np.unique(task.slot))
 
     def finish(self) -> None:
         for array in (*self._values.values(), self._focus, *self._scales.values()):
             array.flush()  # type: ignore[attr-defined]
 
-    def _take_batch(
+    def _run(self, windows: TokenWindows, task: GatherTask) -> None:
+        size, n_ctx = self._job.batch_windows, windows.tokens.shape[1]
+        for first in range(0, len(windows), size):
+            here = (task.slot >= first) & (task.slot < first + size)
+            some = task.requests[here], task.rows[here], task.slot[here] - first
+
+            def take(side: Side, layer: int, batch: LayerBatch, some: Any = some) -> None:
+                reads = reads_of(self._models.lean[side], layer, batch)
+                self._take(side, layer, reads, n_ctx, *some)
+
+            batch = padded(_slice(windows, first, first + size), size)
+            stream(self._models, self._sides, Rows.of(batch), take)
+
+    def _take(
         self,
-        sides: tuple[Side, ...],
-        windows: TokenWindows,
+        side: Side,
+        layer: int,
+        reads: Reads,
+        n_ctx: int,
         requests: Requests,
         rows: npt.NDArray[np.int64],
         slot: npt.NDArray[np.int64],
     ) -> None:
-        n_ctx = windows.tokens.shape[1]
+        """One layer's part of some requests, from what its neurons are computed from."""
+        at = requests["layer"] == layer
+        own = requests["side"] == SIDES.index(side)
+        display = SITES.index(self._job.layout[side].display_site)
+        for w, (chosen, neuron) in enumerate(
+            [
+                (at & own, requests["neuron"]),
+                (at & ~own, requests["neuron"]),
+                (at & ~own & (requests["match"] >= 0), requests["match"]),
+            ]
+        ):
+            if not chosen.any():
+                continue
+            found, row = requests[chosen], rows[chosen]
+            group, first, inside = self._places(reads, n_ctx, found, slot[chosen])
+            column = neuron[chosen].astype(np.int64)
+            values = self._neurons[side, layer].values(reads, group, first, inside, column)
+            for site, taken in values.items():
+                self._values[WHOSE[w]][row, SITES.index(site)] = to_half(taken)
+                if SITES.index(site) == display:
+                    focus = found["position"] - found["start"]
+                    self._focus[row, w] = taken[np.arange(len(row)), focus]
+        if side in self._scales and at.any():
+            group, first, inside = self._places(reads, n_ctx, requests[at], slot[at])
+            scales = LayerNeurons.scales(reads, group, first, inside).transpose(1, 0, 2)
+            self._scales[side][rows[at]] = np.where(inside[:, None, :], scales, np.nan)
 
-        def take(side: Side, layer: int, batch: LayerBatch) -> None:
-            at = requests["layer"] == layer
-            if side in self._scales and at.any():
-                found, row = requests[at], rows[at]
-                offset = np.arange(self._job.gathered.snippet)
-                inside = offset[None, :] < found["length"][:, None]
-                start = slot[at] * n_ctx + found["start"]
-                places = start[:, None] + np.where(inside, offset, 0)
-                scales = token_scales(batch)[:, places].transpose(1, 0, 2)
-                self._scales[side][row] = np.where(inside[:, None, :], scales, np.nan)
-            own = requests["side"] == SIDES.index(side)
-            has_match = requests["match"] >= 0
-            display = self._job.layout[side].display_site
-            for w, (chosen, neuron) in enumerate(
-                [
-                    (at & own, requests["neuron"]),
-                    (at & ~own, requests["neuron"]),
-                    (at & ~own & has_match, requests["match"]),
-                ]
-            ):
-                if not chosen.any():
-                    continue
-                found, row = requests[chosen], rows[chosen]
-                column = neuron[chosen].astype(np.int64)
-                base = slot[chosen] * n_ctx
-                offset = np.arange(self._job.gathered.snippet)
-                inside = offset[None, :] < found["length"][:, None]
-                places = base[:, None] + np.where(inside, found["start"][:, None] + offset, 0)
-                for site in batch.sites:
-                    taken = _pick(batch, site, places, column[:, None])
-                    self._values[WHOSE[w]][row, SITES.index(site)] = to_half(
-                        np.where(inside, taken, 0)
-                    )
-                focus = base + found["position"]
-                self._focus[row, w] = _pick(batch, display, focus, column)
-
-        stream(self._models, sides, Rows.of(windows), take)
+    def _places(
+        self, reads: Reads, n_ctx: int, requests: Requests, slot: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Of each snippet its batch, its first place there [N], and what is within it [N, S]."""
+        group, window = np.divmod(slot, reads.places // n_ctx)
+        inside = np.arange(self._job.gathered.snippet) < requests["length"][:, None]
+        return group, window * n_ctx + requests["start"], inside
 
 
 def gather_tasks(
-    requests: Requests, contexts: Contexts, n_ctx: int, bos: int, size: int = 64
+    requests: Requests,
+    contexts: Contexts,
+    n_ctx: int,
+    bos: int,
+    size: int = 64,
+    inputs: InputFiles | None = None,
 ) -> Iterator[GatherTask]:
-    """Tasks of `size` windows over all that are requested, each window once."""
-    order = np.argsort(requests["window"], kind="stable")
+    """Tasks over all that are requested, each window once: by shards where inputs were kept, then
+    of `size` windows."""
+    shard = np.full(len(contexts.keys), -1, np.int64)
+    slot = np.zeros(len(contexts.keys), np.int64)
+    if inputs is not None:
+        shard, slot = inputs.find(contexts.keys)
+    of = shard[requests["window"]]
+    for number in np.unique(of[of >= 0]).tolist():
+        rows = np.flatnonzero(of == number)
+        yield GatherTask(number, requests[rows], rows, slot[requests["window"][rows]])
+    rest = np.flatnonzero(of < 0)
+    order = rest[np.argsort(requests["window"][rest], kind="stable")]
     windows, first = np.unique(requests["window"][order], return_index=True)
     ends = np.append(first, len(order))
     for a in range(0, len(windows), size):
         chosen = windows[a : a + size]
         rows = order[ends[a] : ends[a + len(chosen)]]
-        slot = np.searchsorted(chosen, requests["window"][rows])
-        yield GatherTask(_token_windows(contexts, chosen, n_ctx, bos), requests[rows], rows, slot)
+        place = np.searchsorted(chosen, requests["window"][rows])
+        yield GatherTask(_token_windows(contexts, chosen, n_ctx, bos), requests[rows], rows, place)
 
 
 def make_snippets(requests: Requests, contexts: Contexts, settings: StatisticsSettings) -> None:
@@ -200,6 +239,15 @@ def make_snippets(requests: Requests, contexts: Contexts, settings: StatisticsSe
     start = np.maximum(position - settings.before, 0)
     end = np.minimum(position + settings.after + 1, contexts.lengths[requests["window"]])
     requests["start"], requests["length"] = start, end - start
+
+
+def take_recorded(requests: Requests, gathered: Gathered) -> None:
+    """Where the first pass recorded the activation at the focus in full, that is what is shown: a
+    list is in the order of it, to the last bit."""
+    focus = gathered.focus("r+")
+    exact = ~requests["is_half"]
+    focus[exact, 0] = requests["recorded"][exact]
+    focus.flush()  # type: ignore[attr-defined]
 
 
 def mismatches(
@@ -237,33 +285,3 @@ def _slice(windows: TokenWindows, start: int, end: int) -> TokenWindows:
         windows.document[start:end],
         windows.window[start:end],
     )
-
-
-def token_scales(batch: LayerBatch) -> npt.NDArray[np.float32]:
-    """[3, B * n_ctx]: log Z, mean / deviation and 1 / deviation of `mid` over the layer's neurons.
-
-    What is made with them is tried before it is stored (`store.example_packing`), so it costs bytes
-    and no precision where the activation function is not quite SoLU, or a LayerNorm's epsilon is
-    another.
-    """
-    log_z = batch.sites["pre"].logsumexp(dim=-1)
-    mid = batch.sites["mid"]
-    inverse = (mid.var(dim=-1, unbiased=False) + 1e-5).rsqrt()
-    both = [log_z, mid.mean(dim=-1) * inverse, inverse]
-    return np.stack([each.float().cpu().numpy().ravel() for each in both])
-
-
-def _pick(
-    batch: LayerBatch, site: Any, places: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
-    """Values at (place b * n_ctx + position, neuron); places and columns broadcast."""
-    if batch.on_cpu:
-        return batch.flat(site)[places, columns]
-    import torch
-
-    values = batch.sites[site]
-    flat = values.reshape(-1, values.shape[-1])
-    device = values.device
-    at = torch.from_numpy(places).to(device), torch.from_numpy(columns).to(device)
-    found: npt.NDArray[np.float32] = flat[at[0], at[1]].float().cpu().numpy()
-    return found

@@ -1,7 +1,7 @@
 """A lean forward pass over a `NativeModel`'s own parameters, for training and precompute alike.
 
     lean = LeanModel(load_native(version))
-    lean.forward(tokens, sink=lambda layer, sites: ..., want="none")
+    lean.forward(tokens, sink=lambda layer, sites, source: ..., want="none")
 
 It computes what `NativeModel.forward` computes (checked to 1e-5), in fewer and larger steps: q, k
 and v in one product, fused attention, and no unembedding or last output projection unless they
@@ -11,6 +11,7 @@ are wanted. Gradients flow to the native parameters.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal, cast
 
 import torch
@@ -20,7 +21,19 @@ from transformer_lens.model_bridge.sources.native import NativeAttention, Native
 
 from worker.errors import PairError
 
-Sink = Callable[[int, dict[str, Tensor]], None]
+
+@dataclass(frozen=True)
+class Source:
+    """What a layer's activations were computed from: what the MLP read [B, T, d_model], and the
+    mean and 1 / deviation [B, T, 1] by which a LayerNorm behind the activation function went."""
+
+    mlp_in: Tensor
+    mean: Tensor | None = None
+    inverse: Tensor | None = None
+
+
+#: Gets a layer, its activations by site, and what they were computed from.
+Sink = Callable[[int, dict[str, Tensor], Source], None]
 Want = Literal["logits", "hidden", "none"]
 
 
@@ -43,7 +56,7 @@ class LeanModel:
     def forward(
         self, tokens: Tensor, sink: Sink | None = None, want: Want = "logits"
     ) -> Tensor | None:
-        """tokens: integers [B, T ≤ n_ctx]. For each layer in turn `sink(layer, sites)` gets
+        """tokens: integers [B, T ≤ n_ctx]. For each layer in turn `sink(layer, sites, source)` gets
         `pre`, `post` and, where a LayerNorm follows the activation, `mid`: each [B, T, d_mlp].
 
         Returns logits [B, T, d_vocab]; or `hidden`, what the unembedding reads [B, T, d_model];
@@ -99,10 +112,16 @@ def _activations(mlp: NativeMLP, x: Tensor, layer: int, sink: Sink | None) -> Te
         activated = torch.softmax(pre, dim=-1).mul_(pre)
     else:
         activated = mlp.act(pre)
-    post = activated if mlp.ln is None else mlp.ln(activated)
+    if mlp.ln is None:
+        if sink is not None:
+            sink(layer, {"pre": pre, "post": activated}, Source(x))
+        return activated
+    ln = mlp.ln
+    post, mean, inverse = torch.native_layer_norm(  # what `ln` calls, and keeps the first of
+        activated, ln.normalized_shape, ln.weight, ln.bias, ln.eps
+    )
     if sink is not None:
-        sites = {"pre": pre, "post": post}
-        sink(layer, sites if mlp.ln is None else {"pre": pre, "mid": activated, "post": post})
+        sink(layer, {"pre": pre, "mid": activated, "post": post}, Source(x, mean, inverse))
     return post
 
 

@@ -62,6 +62,11 @@ class RunDirectory:
         return self.path / "sample"
 
     @property
+    def inputs(self) -> Path:
+        """What the MLPs read, kept for the gather pass."""
+        return self.path / "inputs"
+
+    @property
     def gathered(self) -> Path:
         return self.path / "gathered"
 
@@ -77,7 +82,7 @@ class RunDirectory:
 
     def clear_passing(self) -> None:
         """Remove what is of no use once the run is published."""
-        for path in (self.partials, self.gathered, self.token_index):
+        for path in (self.partials, self.inputs, self.gathered, self.token_index):
             shutil.rmtree(path, ignore_errors=True)
         for lock in self.path.glob("lock-*-of-*"):
             lock.unlink(missing_ok=True)

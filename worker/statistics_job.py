@@ -15,6 +15,7 @@ from worker.accumulators.accumulator import Rows
 from worker.activations import Models, padded, stream
 from worker.contexts import Contexts
 from worker.hashing import token_hashes
+from worker.mlp_inputs import InputFiles, numbers_of
 from worker.partials import PartialStore
 from worker.sample import EVERY_HASH, Spool
 from worker.shards import Shard
@@ -54,6 +55,7 @@ class StatisticsJob:
     seed: int
     batch_windows: int
     flush_seconds: float = FLUSH_SECONDS
+    inputs: InputFiles | None = None
 
     def open(self, models: Models) -> StatisticsWork:
         return StatisticsWork(self, models)
@@ -74,6 +76,7 @@ class StatisticsWork:
         part = self._part = self._part or _Part.begin(self._job.store)
         part.threshold = min(part.threshold, shard.threshold)
         spool = part.spool
+        kept = None if self._job.inputs is None else self._job.inputs.begin(shard)
         taken = 0.0
 
         def take(side: Side, layer: int, batch: LayerBatch) -> None:
@@ -81,6 +84,8 @@ class StatisticsWork:
             start = time.process_time()
             part.statistics.update(side, layer, batch)
             spool.take(side, layer, batch)
+            if kept is not None:
+                kept.take(*numbers_of(self._models.lean[side], layer, batch))
             taken += time.process_time() - start
 
         for windows in batches(shard.windows, self._job.batch_windows):
@@ -89,6 +94,8 @@ class StatisticsWork:
             spool.begin(rows, hashes, part.threshold)
             stream(self._models, self._sides, rows, take)
             spool.end()
+        if kept is not None:
+            kept.end()
         part.shards.append(shard)
         due = time.monotonic() - part.since > self._job.flush_seconds
         partial, shards = None, frozenset[int]()

@@ -15,7 +15,14 @@ from worker.contexts import Contexts
 from worker.engine import Engine
 from worker.errors import WorkerError
 from worker.examples import requests
-from worker.gather import Gathered, GatherJob, Requests, gather_tasks, mismatches
+from worker.gather import (
+    Gathered,
+    GatherJob,
+    Requests,
+    gather_tasks,
+    mismatches,
+    take_recorded,
+)
 from worker.layer_job import LayerJob, LayerResults, LayerTask
 from worker.losses import HeldOutStream, LossJob, LossSums
 from worker.partials import Merged
@@ -26,7 +33,7 @@ from worker.sample import Sample, write_sample
 from worker.statistics import Statistics
 from worker.statistics_job import FLUSH_SECONDS
 from worker.token_neuron import ByToken, TokenIndex, token_ids
-from worker.token_pass import Tally, TokenPass
+from worker.token_pass import Tally, TokenPass, input_files
 
 
 class MismatchError(WorkerError):
@@ -181,16 +188,17 @@ def gather_examples(
     sample: Sample,
     reporter: Reporter,
 ) -> tuple[Requests, Gathered]:
-    """Run the windows that examples show once more, and take the snippets' values."""
+    """The values of examples along their snippets."""
     wanted = requests(found.statistics, results, sample, found.contexts)
     scaled = tuple(one.side for one in plan.layout.sides if one.has_layer_norm)
     gathered = Gathered(directory.gathered, len(wanted), plan.settings.snippet, scaled)
     gathered.create()
     reporter.step("gather", len(np.unique(wanted["window"])), "windows")
-    job = GatherJob(gathered, plan.layout, plan.batch_windows)
+    inputs = input_files(plan, directory)
+    job = GatherJob(gathered, plan.layout, plan.batch_windows, inputs)
     done = 0
     size = 8 * plan.batch_windows
-    tasks = gather_tasks(wanted, found.contexts, plan.n_ctx, plan.tokenizer.bos, size)
+    tasks = gather_tasks(wanted, found.contexts, plan.n_ctx, plan.tokenizer.bos, size, inputs)
     for n_windows in engine.run(job, tasks):
         done += n_windows
         reporter.advance(done)
@@ -203,6 +211,7 @@ def gather_examples(
             f"{gathered.focus()[wrong[0], 0]:g}, not {first['recorded']:g}",
             "the device does not compute reproducibly: try --device cpu",
         )
+    take_recorded(wanted, gathered)
     return wanted, gathered
 
 

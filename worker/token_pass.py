@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from worker.engine import Engine
 from worker.errors import CorpusError
+from worker.mlp_inputs import InputFiles
 from worker.partials import PartialStore
 from worker.plan import Plan
 from worker.reporter import Reporter
@@ -52,6 +53,7 @@ class TokenPass:
             seed=plan.seed,
             threshold=Threshold(plan.settings.sample_size),
         )
+        self._inputs = input_files(plan, directory)
         self.partials = self.store.complete(share, reporter.note)
         self.wanted: set[int] = set()
         self.tally = Tally()
@@ -63,7 +65,7 @@ class TokenPass:
         reporter, plan = self._reporter, self.plan
         of = None if plan.tokens is None else plan.tokens // (self.share.of if self.share else 1)
         reporter.step("statistics", of, "tokens")
-        job = StatisticsJob(self.store, plan.seed, plan.batch_windows, flush_seconds)
+        job = StatisticsJob(self.store, plan.seed, plan.batch_windows, flush_seconds, self._inputs)
         for result in engine.run(job, self._missing(), self._newest_threshold):
             self._finished += result.n_tokens
             self.tally.forward += result.forward_seconds
@@ -95,3 +97,17 @@ class TokenPass:
 
     def _newest_threshold(self, shard: Shard) -> Shard:
         return dataclasses.replace(shard, threshold=self.stream.threshold.value)
+
+
+def input_files(plan: Plan, directory: RunDirectory) -> InputFiles | None:
+    """Where the MLPs' inputs are kept between the passes; None in half precision, whose activations
+    do not follow from them bit by bit."""
+    if plan.identity["dtype"] != "float32":
+        return None
+    return InputFiles.of(
+        directory.inputs,
+        plan.layout,
+        {side: version.config for side, version in plan.versions.items()},
+        batch_windows=plan.batch_windows,
+        shard_windows=plan.shard_windows,
+    )

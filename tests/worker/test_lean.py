@@ -7,7 +7,7 @@ import torch
 from transformer_lens.model_bridge.sources.native import initialize_native_model
 
 from worker.errors import PairError
-from worker.lean import LeanModel
+from worker.lean import LeanModel, Source
 from worker.models import build_native
 
 SHAPE = {
@@ -55,9 +55,18 @@ def test_it_equals_the_native_model_at_every_site(
     logits = lean.model(tokens)
     native = [dict(sites) for sites in expected]
     found: dict[int, dict[str, torch.Tensor]] = {}
-    torch.testing.assert_close(
-        lean.forward(tokens, sink=found.__setitem__), logits, atol=1e-9, rtol=1e-9
-    )
+
+    def take(layer: int, sites: dict[str, torch.Tensor], source: Source) -> None:
+        found[layer] = sites
+        mlp = lean.model.layers[layer].mlp
+        torch.testing.assert_close(mlp.fc_in(source.mlp_in), sites["pre"], atol=1e-9, rtol=1e-9)
+        assert (source.mean is None) == (source.inverse is None) == (act_fn != "solu_ln")
+        if source.mean is not None and source.inverse is not None:
+            normalized = (sites["mid"] - source.mean) * source.inverse
+            again = normalized * mlp.ln.weight + mlp.ln.bias
+            torch.testing.assert_close(again, sites["post"], atol=1e-9, rtol=1e-9)
+
+    torch.testing.assert_close(lean.forward(tokens, sink=take), logits, atol=1e-9, rtol=1e-9)
     assert list(found) == [0, 1]
     for layer in (0, 1):
         assert found[layer].keys() == native[layer].keys()
@@ -87,7 +96,7 @@ def test_what_is_not_wanted_is_left_out() -> None:
     lean = tiny("gelu", "LN")
     tokens = torch.arange(10)[None]
     seen: list[int] = []
-    assert lean.forward(tokens, sink=lambda layer, _: seen.append(layer), want="none") is None
+    assert lean.forward(tokens, sink=lambda layer, *_: seen.append(layer), want="none") is None
     assert seen == [0, 1]
     hidden = lean.forward(tokens, want="hidden")
     assert hidden is not None

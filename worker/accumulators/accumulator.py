@@ -12,6 +12,7 @@ import torch
 
 from store.records import Site
 from worker.layout import SideLayout
+from worker.lean import Source
 from worker.settings import StatisticsSettings
 from worker.windows import TokenWindows
 
@@ -43,10 +44,12 @@ class Rows:
 
 @dataclass(frozen=True)
 class LayerBatch:
-    """One layer's activations on a batch of windows: each site [B, n_ctx, n] float32."""
+    """One layer's activations on a batch of windows: each site [B, n_ctx, n] float32, and what they
+    were computed from."""
 
     sites: dict[Site, torch.Tensor]
     rows: Rows
+    source: Source | None = None
 
     @cached_property
     def on_cpu(self) -> bool:

@@ -9,13 +9,15 @@ all neurons at the token: which neuron, or which token, may follow from the othe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from store.records import Side, Site
-from worker.lean import Sink
+from worker.lean import Source
 from worker.live.errors import BadQuestion
 from worker.live.loaded import LoadedPair
 from worker.live.question import ActiveNeuron, Answer, Question, SideAnswer
@@ -118,8 +120,8 @@ class _Run:
         self._forward(side, take)
         return np.stack(rows)
 
-    def _forward(self, side: Side, take: Sink) -> None:
-        def sink(layer: int, sites: dict[str, Tensor]) -> None:
+    def _forward(self, side: Side, take: Callable[[int, dict[str, Tensor]], None]) -> None:
+        def sink(layer: int, sites: dict[str, Tensor], _: Source) -> None:
             self.deadline.check()
             take(layer, sites)
 

@@ -15,7 +15,7 @@ from worker.corpus import open_corpus
 from worker.errors import WorkerError
 from worker.evidence.published_run import plan_of_run
 from worker.layout import HOOK_POINTS
-from worker.lean import LeanModel
+from worker.lean import LeanModel, Source
 from worker.models import load_native
 from worker.pairs import load_pair
 from worker.tokenizer import load_tokenizer
@@ -35,7 +35,7 @@ def differences(
     tokens = torch.randint(0, version.config["d_vocab"], (3, 20), generator=_seeded())
     ours: dict[str, Tensor] = {}
 
-    def take(layer: int, sites: dict[str, Tensor]) -> None:
+    def take(layer: int, sites: dict[str, Tensor], _: Source) -> None:
         for site, values in sites.items():
             ours[f"blocks.{layer}.mlp.{HOOK_POINTS[site]}"] = values  # type: ignore[index]
 

@@ -1,0 +1,261 @@
+"""What the MLPs read on the corpus's first windows, kept on disk from the first pass to the gather.
+
+A neuron's activations along a snippet follow from what its MLP reads there, d_model numbers a
+token, and from three numbers of a token where the activation function is SoLU (`numbers_of`).
+Where they were kept, no model runs again for the windows that examples show; where they were not
+(beyond the limit, on a full disk, in half precision) they are made again, and are the same.
+
+    files = InputFiles.of(directory, layout, configs, batch_windows=8, shard_windows=128)
+    spool = files.begin(shard)                    # by a worker; None beyond the limit
+    spool.take(*numbers_of(lean, layer, batch))   # each layer of each batch, as the layout has them
+    spool.end()
+
+A file holds one shard: float32 [batches, a row]; a row has for each side and layer, in the order of
+the layout, the MLP's inputs [places, d_model] and then the scales [3, places], `places` being the
+tokens of a batch, padding and all. The keys of its windows lie beside it, written last: a file
+without them does not count.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformer_lens.model_bridge.sources.native import NativeMLP
+
+from store.records import Side
+from worker.accumulators import LayerBatch
+from worker.contexts import Keys, window_keys
+from worker.layout import Layout
+from worker.lean import LeanModel
+from worker.shards import Shard
+
+Floats = npt.NDArray[np.float32]
+
+#: As much is kept at most, and no more than this part of the disk's free space.
+MOST_BYTES = 4 << 30
+_PART_OF_FREE = 4
+
+_SCALES = 3
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What one layer's neurons are computed from, on the tokens of some batches.
+
+    `data` [*], of which the g-th batch's part begins at `begins[g]`: [places, width], then the
+    scales [3, places] where there are any. `width` is d_model, or the number of neurons where
+    `data` holds their `pre` itself.
+    """
+
+    data: Floats
+    begins: npt.NDArray[np.int64]
+    places: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """One side's layer within a row of a file."""
+
+    side: Side
+    layer: int
+    d_model: int
+    scaled: bool
+
+    def size(self, places: int) -> int:
+        """Numbers that the block takes."""
+        return places * (self.d_model + _SCALES * self.scaled)
+
+
+@dataclass(frozen=True)
+class InputFiles:
+    """The files of one run. `n_shards`: those below are kept."""
+
+    directory: Path
+    blocks: tuple[Block, ...]
+    n_ctx: int
+    batch_windows: int
+    n_shards: int
+
+    @classmethod
+    def of(
+        cls,
+        directory: Path,
+        layout: Layout,
+        configs: Mapping[str, dict[str, Any]],
+        *,
+        batch_windows: int,
+        shard_windows: int,
+        most_bytes: int = MOST_BYTES,
+    ) -> InputFiles:
+        """As many shards as there is room for: at most so many bytes, and not much of the disk.
+
+        configs: TransformerBridgeConfig's fields of each side.
+        """
+        blocks = tuple(
+            Block(one.side, layer, int(config["d_model"]), is_solu(config["act_fn"]))
+            for one, layer in layout.layers()
+            for config in (configs[one.side],)
+        )
+        n_ctx = int(configs[layout.sides[0].side]["n_ctx"])
+        row = sum(block.size(batch_windows * n_ctx) for block in blocks)
+        shard = 4 * row * -(-shard_windows // batch_windows)
+        room = min(most_bytes, _free(directory) // _PART_OF_FREE)
+        return cls(directory, blocks, n_ctx, batch_windows, room // shard)
+
+    def begin(self, shard: Shard) -> InputSpool | None:
+        """Where a shard's inputs go; None if they are not kept."""
+        return InputSpool(self, shard) if shard.number < self.n_shards else None
+
+    def path(self, number: int) -> Path:
+        return self.directory / f"{number:08d}.npy"
+
+    def keys_path(self, number: int) -> Path:
+        return self.directory / f"{number:08d}.keys.npy"
+
+    def find(self, wanted: Keys) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The shard whose file has each window (−1: none), and the window's place in it; the keys
+        wanted are ascending, each once."""
+        shard = np.full(len(wanted), -1, np.int64)
+        slot = np.zeros(len(wanted), np.int64)
+        for number in self._whole():
+            keys = np.load(self.keys_path(number))
+            _, at, here = np.intersect1d(wanted, keys, assume_unique=True, return_indices=True)
+            shard[at], slot[at] = number, here
+        return shard, slot
+
+    def reads(self, number: int) -> Iterator[tuple[Side, int, Reads]]:
+        """What a shard's file holds, layer by layer; read as it is touched."""
+        rows = np.load(self.path(number), "r")
+        places = rows.shape[1] // sum(block.size(1) for block in self.blocks)
+        begins = np.arange(len(rows), dtype=np.int64) * rows.shape[1]
+        data = np.asarray(rows).reshape(-1)
+        for block in self.blocks:
+            yield block.side, block.layer, Reads(data, begins, places, block.d_model)
+            begins = begins + block.size(places)
+
+    def _whole(self) -> Iterator[int]:
+        """Shards whose file is whole."""
+        for path in sorted(self.directory.glob("*.keys.npy")):
+            number = int(path.name.split(".")[0])
+            # A file that lost its end (the machine went down) cannot be mapped.
+            with suppress(OSError, ValueError):
+                np.load(self.path(number), "r")
+                yield number
+
+
+class InputSpool:
+    """A shard's file while it is written, under another name. Should the disk be full, the shard is
+    not kept, and nothing else suffers."""
+
+    def __init__(self, files: InputFiles, shard: Shard) -> None:
+        self._files, self._shard = files, shard
+        self._temporary = files.directory / f".tmp-{shard.number:08d}-{os.getpid()}"
+        batches = -(-len(shard.windows) // files.batch_windows)
+        row = sum(block.size(files.batch_windows * files.n_ctx) for block in files.blocks)
+        self._file: IO[bytes] | None = None
+        try:
+            files.directory.mkdir(parents=True, exist_ok=True)
+            self._file = self._temporary.open("wb")
+            header = {"descr": "<f4", "fortran_order": False, "shape": (batches, row)}
+            np.lib.format.write_array_header_1_0(self._file, header)
+        except OSError:
+            self._give_up()
+
+    def take(self, read: Floats, scales: Floats | None) -> None:
+        """The next layer of a batch, as `numbers_of` gives it."""
+        if self._file is None:
+            return
+        try:
+            self._file.write(read.data)
+            if scales is not None:
+                self._file.write(scales.data)
+        except OSError:
+            self._give_up()
+
+    def end(self) -> None:
+        """All batches were taken."""
+        if self._file is None:
+            return
+        files, number = self._files, self._shard.number
+        windows = self._shard.windows
+        try:
+            self._file.close()
+            files.keys_path(number).unlink(missing_ok=True)
+            self._temporary.rename(files.path(number))
+            with self._temporary.open("wb") as file:
+                np.save(file, window_keys(windows.document, windows.window))
+            self._temporary.rename(files.keys_path(number))
+        except OSError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        with suppress(OSError):
+            if self._file is not None:
+                self._file.close()
+            self._temporary.unlink(missing_ok=True)
+        self._file = None
+
+
+def is_solu(act_fn: str | None) -> bool:
+    """Whether an activation function divides by a sum over the layer's neurons."""
+    return act_fn in ("solu", "solu_ln")
+
+
+def numbers_of(lean: LeanModel, layer: int, batch: LayerBatch) -> tuple[Floats, Floats | None]:
+    """What a layer's neurons are computed from on a batch of P tokens: the MLP's inputs
+    [P, d_model], or `pre` [P, neurons] of a model in half precision, whose products no other way of
+    computing gives bit by bit; and the scales [3, P] under SoLU: log Z = log Σ exp(pre), and of the
+    LayerNorm behind it mean / deviation and 1 / deviation (0 and 1 where there is none).
+    """
+    source, pre = batch.source, batch.sites["pre"]
+    assert source is not None
+    single = source.mlp_in.dtype == torch.float32
+    read = source.mlp_in if single else pre
+    found = read.reshape(-1, read.shape[-1]).contiguous().cpu().numpy()
+    if not is_solu(lean.model.cfg.act_fn):
+        return found, None
+    activated = batch.sites.get("mid", batch.sites["post"])
+    log_z = _log_z(pre, activated) if single else pre.logsumexp(dim=-1).flatten()
+    mean, inverse = torch.zeros_like(log_z), torch.ones_like(log_z)
+    ln = cast(NativeMLP, lean.model.layers[layer].mlp).ln
+    if ln is not None:
+        assert source.mean is not None
+        assert source.inverse is not None
+        mean, inverse = source.mean, source.inverse
+        if not single:  # these are rounded as the model's activations are, what it used is not
+            mid = batch.sites["mid"]
+            _, mean, inverse = torch.native_layer_norm(mid, mid.shape[-1:], None, None, ln.eps)
+        mean, inverse = mean.flatten(), inverse.flatten()
+    return found, torch.stack([log_z, mean * inverse, inverse]).cpu().numpy()
+
+
+def _log_z(pre: torch.Tensor, activated: torch.Tensor) -> torch.Tensor:
+    """log Σ exp(pre) of each token, [P]. SoLU gives a token's largest `pre` x the token's largest
+    value x · exp(x) / Z, so Z is had without exponentials where x is well above 0."""
+    largest = pre.amax(dim=-1).flatten()
+    if bool((largest < 0.1).any()):
+        return pre.logsumexp(dim=-1).flatten()
+    return largest - (activated.amax(dim=-1).flatten() / largest).log()
+
+
+def reads_of(lean: LeanModel, layer: int, batch: LayerBatch) -> Reads:
+    """The same in memory, of one batch."""
+    read, scales = numbers_of(lean, layer, batch)
+    parts = [read.ravel()] if scales is None else [read.ravel(), scales.ravel()]
+    return Reads(np.concatenate(parts), np.zeros(1, np.int64), len(read), read.shape[1])
+
+
+def _free(directory: Path) -> int:
+    """Free bytes on the disk that the directory is, or will be, on."""
+    here = next(path for path in (directory, *directory.parents) if path.exists())
+    return shutil.disk_usage(here).free
