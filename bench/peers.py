@@ -44,7 +44,7 @@ from bench.worker import machine, some_shards
 from store.engine import open_engine
 from store.schema import upgrade
 from worker.activations import load_models
-from worker.engine_local import default_workers
+from worker.fork_server import default_workers
 from worker.plan import Plan, make_plan
 from worker.precompute import precompute
 from worker.settings import StatisticsSettings

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from twinscope.quantities import show_duration
+from worker import fork_server
 
 
 def compute(
@@ -21,6 +22,7 @@ def compute(
     seed: int,
 ) -> None:
     """One share of the shards, and a line that says what to do when all of them are done."""
+    fork_server.start_early(device, "local", workers)
     from worker.array_job import compute_share
     from worker.reporter import Terminal
     from worker.share import Share

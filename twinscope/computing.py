@@ -27,6 +27,7 @@ from twinscope.options import (
     use_data_dir,
 )
 from twinscope.quantities import show_count, show_duration
+from worker import fork_server
 
 
 def precompute(
@@ -113,6 +114,7 @@ def publish_run(
 ) -> str:
     """The statistics of a run, as `precompute` without evidence; its id."""
     n_tokens = None if tokens is None else count("--tokens", tokens)
+    fork_server.start_early(device, engine, workers)
     from worker.precompute import precompute as run_precompute
     from worker.reporter import Terminal
 
@@ -170,6 +172,7 @@ def evidence(
     use_data_dir(data_dir)
     upgrade_own_database()
     n_tokens = count("--tokens", tokens)
+    fork_server.start_early(device, engine, workers)
     from worker.evidence.mixture import Weights
     from worker.evidence.settings import EvidenceSettings
     from worker.evidence.stage import evidence as run_evidence
@@ -213,6 +216,7 @@ def counterexamples(
     """Change one token at a time, until a neuron fires where nobody would expect it."""
     use_data_dir(data_dir)
     upgrade_own_database()
+    fork_server.start_early(device, engine, workers)
     from twinscope import listing
     from worker.evidence.substitution_search import parse_version, search
     from worker.reporter import Terminal

@@ -11,6 +11,7 @@ from store.records import RunRecord
 from store.verifications import VerificationRecord
 from twinscope.faults import Fault
 from twinscope.quantities import show_duration
+from worker import fork_server
 
 
 def verify(
@@ -24,6 +25,7 @@ def verify(
     workers: int | None = None,
 ) -> None:
     """Recompute and print; `Fault` (exit code 1) where something differs."""
+    fork_server.start_early(device, "local", workers)
     from worker.reporter import Terminal
     from worker.verify.stage import verify as recompute
 

@@ -1,14 +1,13 @@
 """The local engine: one process per core, each with one torch thread.
 
 Two torch threads in one process collapse when something else holds a core; processes with one
-thread each do not. Processes are forked from a fork server that has imported torch and the models'
-code once (seconds of work per process otherwise); where there is none, they are spawned. Each has
+thread each do not. Processes are forked from a server that has imported torch and the models' code
+once (`worker.fork_server`; seconds of work per process otherwise), or spawned. Each has
 its own pipe: no lock is shared, so a worker that is killed blocks nobody.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import queue
 import signal
@@ -16,13 +15,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Self
 
 import torch
 
+from worker import fork_server
 from worker.activations import load_models
 from worker.engine import NOT_YET, EngineError, Job, Stamp, Work, carried
 from worker.interrupts import deferred_interrupt
@@ -31,14 +31,6 @@ from worker.pairs import Version
 _OUTSTANDING = 2  # tasks given to a worker: one in work, one waiting
 _AHEAD = 256  # tasks drawn ahead of the workers
 _PATIENCE = 30.0  # seconds that an interrupted worker has to finish
-_THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-def default_workers() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
 
 
 class Processes:
@@ -51,11 +43,8 @@ class Processes:
         self._running: list[_Process] = []
 
     def __enter__(self) -> Self:
-        methods = multiprocessing.get_all_start_methods()
-        context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        if "forkserver" in methods:
-            context.set_forkserver_preload([__name__, "worker.statistics_job"])
-        with _one_thread_each():
+        context = fork_server.context()
+        with fork_server.one_thread_each():
             self._running = [_Process(context, self._setup) for _ in range(self.workers)]
         return self
 
@@ -262,18 +251,3 @@ def _receive(connection: Connection, inbox: queue.SimpleQueue[tuple[Any, ...]]) 
                     inbox.get_nowait()
             message = ("finish",)
         inbox.put(message)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Numeric libraries of processes that start in here get one thread."""
-    before = {name: os.environ.get(name) for name in _THREAD_SETTINGS}
-    os.environ.update(dict.fromkeys(_THREAD_SETTINGS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 
 from worker.engine import Engine, InProcess
-from worker.engine_local import Processes, default_workers
+from worker.engine_local import Processes
+from worker.fork_server import default_workers
 from worker.models import resolve_device
 from worker.pairs import Version
 
