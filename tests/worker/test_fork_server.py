@@ -14,7 +14,7 @@ from worker import fork_server
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, bool]]:
+def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str | None, bool]]:
     """For each start: OMP_NUM_THREADS, and whether Ctrl-C is kept away."""
     found: list[tuple[str | None, bool]] = []
 
@@ -24,7 +24,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, bool]]:
 
     monkeypatch.setattr(fork_server.forkserver, "ensure_running", ensure_running)
     monkeypatch.setattr(fork_server, "default_workers", lambda: 2)
-    monkeypatch.setattr(fork_server, "_NVIDIA", Path("/nowhere"))
+    monkeypatch.setattr(fork_server, "_NVIDIA", tmp_path / "none")
     return found
 
 
