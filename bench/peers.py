@@ -34,13 +34,14 @@ import sys
 import tempfile
 import time
 import venv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from bench.worker import machine, some_shards
+from bench.worker import forward, machine, some_shards
 from store.engine import open_engine
 from store.schema import upgrade
 from worker.activations import load_models
@@ -184,8 +185,13 @@ def _figures(
     }
 
 
-def ours(directory: Path, tokens: int, workers: int) -> dict[str, Any]:
-    """A whole `twinscope precompute` into a new SQLite database, losses and search index too."""
+def ours(directory: Path, plan: Plan, workers: int) -> dict[str, Any]:
+    """A whole `twinscope precompute` into a new SQLite database, losses and search index too.
+
+    As with the peers, neither imports nor what is compiled at first count: they are done before.
+    """
+    with replace(plan, workers=workers).engine() as engine:
+        forward(plan, engine, some_shards(plan, 20_000), "lean")
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     url = f"sqlite:///{directory / 'peers.sqlite3'}"
@@ -194,8 +200,8 @@ def ours(directory: Path, tokens: int, workers: int) -> dict[str, Any]:
     empty = (directory / "peers.sqlite3").stat().st_size
     began, cpu = time.monotonic(), time.process_time()
     run = precompute(
-        PAIR, CORPUS, tokens=tokens, device="cpu", workers=workers, work_dir=directory / "work",
-        database_url=url,
+        PAIR, CORPUS, tokens=plan.tokens, device="cpu", workers=workers,
+        work_dir=directory / "work", database_url=url,
     )  # fmt: skip
     seconds, cpu = time.monotonic() - began, time.process_time() - cpu
     with database.connect() as connection:
@@ -282,7 +288,7 @@ def main() -> None:
         shared_files(plan, shared)
         # First: the largest child is then one of ours.
         print("twinscope …", flush=True)
-        mine = found["peers"]["twinscope"] = ours(Path(made) / "ours", given.tokens, given.workers)
+        mine = found["peers"]["twinscope"] = ours(Path(made) / "ours", plan, given.workers)
         for name, peer in (("plain", plain), ("saedashboard", saedashboard)):
             if name in given.skip:
                 continue

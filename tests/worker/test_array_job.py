@@ -36,7 +36,7 @@ def share(place: Place, number: int, of: int, work: Path, **options: Any) -> Sha
         settings=SETTINGS,
         batch_windows=8,
         shard_windows=16,
-        database_url="sqlite:////nowhere/at/all.sqlite3",  # not needed
+        database_url="sqlite:////dev/null/all.sqlite3",  # not needed
         **options,
     )
 
