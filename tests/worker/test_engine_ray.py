@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -13,13 +14,16 @@ from typing import Any, ClassVar
 
 import pytest
 
-from store.records import RunRecord
+from store import progress
+from store.records import ProgressRecord, RunRecord
 from tests import databases
+from tests.worker.evidence.test_stage import approximately, computed
 from tests.worker.published import everything
 from tests.worker.tiny_run import Place, opened
-from worker import engine_ray
+from worker import engine_ray, run_progress
 from worker.engine import EngineError
 from worker.errors import DeviceError, UsageError
+from worker.evidence.substitution_search import parse_version, search
 from worker.ray_actor import Actor, Task
 from worker.reporter import Silent
 
@@ -69,6 +73,64 @@ def test_any_number_of_actors_gives_what_one_process_gives(
     assert run.provenance["engine"] == "ray"
     assert run.provenance["workers"] == workers
     assert found == reference[1]
+
+
+class Looking(Silent):
+    """Reads the run's progress from the database, as its page does, at each word of a bar."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._step = url, ""
+        self.bar: list[int] = []
+        self.shown: list[ProgressRecord] = []
+
+    def step(self, name: str, total: int | None, unit: str) -> None:
+        self._step = name
+
+    def advance(self, done: int, total: int | None = None) -> None:
+        if self._step == "statistics":
+            self.bar.append(done)
+            with opened(self._url) as engine:
+                self.shown += progress.current(engine)
+
+
+def test_actors_progress_is_in_the_bar_and_on_the_run_s_page(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written_at_once = functools.partial(run_progress.Site, interval=0.0)
+    monkeypatch.setattr(run_progress, "Site", written_at_once)
+    with databases.fresh("sqlite") as url:
+        looking = Looking(url)
+        run = place.compute(
+            url, engine="ray", workers=2, shard_windows=8, work_dir=tmp_path, reporter=looking
+        )
+        with opened(url) as engine:
+            (last,) = progress.current(engine)
+    assert looking.bar == sorted(looking.bar)
+    assert looking.bar[-1] == run.n_tokens
+    seen = [one for one in looking.shown if one.step == "statistics"]
+    assert {one.state for one in seen} == {"running"}
+    assert any(0 < one.done < run.n_tokens for one in seen)
+    assert (last.run_id, last.state) == (run.id, "done")
+
+
+def test_evidence_and_searches_by_actors_are_those_of_one_process(tmp_path: Path) -> None:
+    found = []
+    for engine_name, workers in (("local", 1), ("ray", 2)):
+        with databases.fresh("sqlite", migrated=True) as url:
+            case = computed(tmp_path / engine_name, url)
+            how: Any = {"engine": engine_name, "workers": workers}
+            case.evidence(**how)
+            of_search = search(
+                case.run.id, wanted=parse_version("left:L1N3"), pair_spec=case.pair, device="cpu",
+                database_url=url, **how,
+            )  # fmt: skip
+            assert of_search.found
+            found.append(case.published())
+            assert found[-1]["left L1N3"]["search"].pop("created_at")
+    local, by_actors = found
+    assert local.keys() == by_actors.keys()
+    for name, value in local.items():
+        assert by_actors[name] == approximately(value), name
 
 
 class Noted(Actor):
