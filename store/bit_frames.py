@@ -30,9 +30,10 @@ def pack(columns: Sequence[npt.ArrayLike]) -> bytes:
         width = (int(array.max()) - least).bit_length() if length else 0
         if not -(1 << 31) <= least < 1 << 31 or width > 31:
             raise ValueError("a number is too large to be packed")
-        bits = ((array[:, None] - least) >> np.arange(width)) & 1
         made.append(sevens.write_signed(least) + bytes([width]))
-        made.append(np.packbits(bits.astype(bool)).tobytes())
+        whole = (array - least).astype("<u4").view(np.uint8).reshape(length, 4)
+        bits = np.unpackbits(whole, axis=1, bitorder="little")[:, :width]
+        made.append(np.packbits(bits).tobytes())
     return b"".join(made)
 
 

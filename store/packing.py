@@ -332,22 +332,20 @@ def pack_firing(
     ids = np.asarray(neurons, np.int64)
     if ids.size and ids.min() < 0:
         raise ValueError(f"{ids.min()} is no neuron")
-    values = [np.asarray(each, np.float32) for each in (mean, mean_sd, highest, highest_sd)]
+    values = [np.asarray(each, np.float32) for each in (mean, highest, mean_sd, highest_sd)]
     if any(each.shape != ids.shape for each in values):
         raise ValueError("versions on a token and their values differ in number")
-    if not all(np.isfinite(each).all() for each in values):
+    both, both_sd = np.array(values[:2]), np.array(values[2:])
+    if not (np.isfinite(both).all() and np.isfinite(both_sd).all()):
         raise ValueError("a version on a token has a value that is not finite")
-    in_sd = [log_codes.encode(values[1]), log_codes.encode(values[3])]
-    follows = spread is not None and all(
-        _follows(codes, exact, ids, spread)
-        for codes, exact in zip(in_sd, (values[0], values[2]), strict=True)
-    )
-    first = int(in_sd[0][0]) if ids.size else 0
-    in_sd[1] = in_sd[1] - in_sd[0]  # a token that is there once has one activation
-    in_sd[0] = np.diff(in_sd[0], prepend=first)  # by descending mean in SD: small steps
-    columns = in_sd if follows else [*in_sd, *map(log_codes.encode, (values[0], values[2]))]
-    head = bytes([follows]) + np.array(first, FIRST_DTYPE).tobytes()
-    return head + bit_frames.pack([ids, *columns])
+    codes = log_codes.encode(both_sd)
+    follows = spread is not None and _follows(codes, both, ids, spread)
+    first = int(codes[0, 0]) if ids.size else 0
+    # By descending mean in SD: small steps. A token that is there once has one activation.
+    columns = [ids, np.diff(codes[0], prepend=first), codes[1] - codes[0]]
+    if not follows:
+        columns += [*log_codes.encode(both)]
+    return bytes([follows]) + np.array(first, FIRST_DTYPE).tobytes() + bit_frames.pack(columns)
 
 
 def unpack_firing(
@@ -377,7 +375,8 @@ def _from_sd(in_sd: FloatArray, ids: npt.NDArray[np.int64], spread: FloatArray) 
 def _follows(
     codes: npt.NDArray[np.int64], exact: FloatArray, ids: npt.NDArray[np.int64], spread: FloatArray
 ) -> bool:
-    """Whether values follow from those in SD, each to a part of its distance from the mean."""
+    """Whether values [2, length] follow from those in SD, each to a part of its distance from the
+    mean."""
     if ids.max(initial=-1) >= spread.shape[1]:
         return False
     in_sd = log_codes.decode(codes)
