@@ -243,9 +243,11 @@ def _log_z(pre: torch.Tensor, activated: torch.Tensor) -> torch.Tensor:
     """log Σ exp(pre) of each token, [P]. SoLU gives a token's largest `pre` x the token's largest
     value x · exp(x) / Z, so Z is had without exponentials where x is well above 0."""
     largest = pre.amax(dim=-1).flatten()
-    if bool((largest < 0.1).any()):
-        return pre.logsumexp(dim=-1).flatten()
-    return largest - (activated.amax(dim=-1).flatten() / largest).log()
+    found = largest - (activated.amax(dim=-1).flatten() / largest).log()
+    too_small = largest < 0.1
+    if bool(too_small.any()):
+        found[too_small] = pre.flatten(0, -2)[too_small].logsumexp(dim=-1)
+    return found
 
 
 def reads_of(lean: LeanModel, layer: int, batch: LayerBatch) -> Reads:
