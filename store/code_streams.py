@@ -49,14 +49,16 @@ def pack(codes: Codes) -> bytes:
     high = (codes >> low) - base
     outside = np.flatnonzero((high < 0) | (high >= _OUTLIER))
     high[outside] = _OUTLIER
-    deflater = zlib.compressobj(9, zlib.DEFLATED, -9, 9, zlib.Z_HUFFMAN_ONLY)
+    # What zlib clears first grows with its memory, and a block of so many bytes is all it holds.
+    memory = min(max((n + 1).bit_length() - 6, 1), 9)
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -9, memory, zlib.Z_HUFFMAN_ONLY)
     squeezed = deflater.compress(high.astype(np.uint8).tobytes()) + deflater.flush()
-    low_bits = (codes[:, None] >> np.arange(low)) & 1
+    low_bits = np.unpackbits(codes.astype(np.uint8), bitorder="little").reshape(n, 8)[:, :low]
     return b"".join(
         [
             bytes([low]) + np.array(base, "<i2").tobytes() + pack_some(outside, codes[outside], n),
             len(squeezed).to_bytes(3, "little") + squeezed,
-            np.packbits(low_bits.astype(bool).ravel(), bitorder="little").tobytes(),
+            np.packbits(low_bits, bitorder="little").tobytes(),
         ]
     )
 

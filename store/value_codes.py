@@ -48,7 +48,8 @@ def encode(values: npt.ArrayLike) -> Codes:
     size = np.clip(size, _SMALLEST, 65_504)
     curved = np.minimum(size, LARGE)
     steps = (np.log(curved) + curved - _START) / STEP
-    steps += np.log(np.maximum(size / LARGE, 1)) * ((1 + LARGE) / STEP)
+    if size.size and size.max() > LARGE:
+        steps += np.log(np.maximum(size / LARGE, 1)) * ((1 + LARGE) / STEP)
     codes = np.rint(steps).astype(np.int32) + 1
     codes[tiny] = 0
     return np.where(exact < 0, -codes, codes)
