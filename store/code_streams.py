@@ -80,8 +80,9 @@ def _low_bits(packed: bytes, n: int, low: int) -> Codes:
     rows = -(-n // 8)
     padded = packed.ljust(rows * low + 8, b"\0")
     words = np.ndarray((rows, 1), "<u8", padded, 0, (low, 0))
-    numbers = (words >> np.arange(0, 8 * low, low, np.uint64)) & np.uint64((1 << low) - 1)
-    return numbers.astype(np.int32).ravel()[:n]
+    shifts = np.arange(0, 8 * low, low, dtype=np.uint64)
+    numbers: Codes = ((words >> shifts) & np.uint64((1 << low) - 1)).astype(np.int32)
+    return numbers.ravel()[:n]
 
 
 def pack_some(places: npt.NDArray[np.integer], codes: Codes, n: int) -> bytes:

@@ -232,10 +232,10 @@ class Snippets:
         records = (words >> (bit & 7)) & ((1 << width) - 1)
         records, third = np.divmod(records, range2)
         first_code, second = np.divmod(records, range1)
-        codes = np.stack([first_code, second, third]) + least
+        codes: ScaleCodes = np.stack([first_code, second, third]) + least
         codes[1] += (codes[0] * slope1 + codes[2] * slope2) // _OF_SLOPE
         for section, (_, start, _), at in zip(sections, self._spans, starts.tolist(), strict=True):
-            if start == 0:
+            if start == 0 and section.bos is not None:
                 codes[:, at] = section.bos
         return codes
 
