@@ -79,11 +79,13 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         return plotly_response(request)
 
     app.mount("/static", HashedStaticFiles(directory=STATIC, check_dir=False), name="static")
-    # Fixed words first: `/{pair}` would take them all. No pair is named by one of them
-    # (worker.pairs.RESERVED), and a test holds the two lists together.
+    # A neuron's pages, most of what is asked for, are found first: no other address has two numbers
+    # after its first word. Then fixed words: `/{pair}` would take them all. No pair is named by one
+    # of them (worker.pairs.RESERVED), and a test holds the two lists together.
     for module in (
+        *(neurons, labels, sharing),
         *(home, docs, accounts, runs, studies, rating, study_results),
-        *(label_queue, label_list, tax, live, search, invisible, labels, neurons, sharing),
+        *(label_queue, label_list, tax, live, search, invisible),
         explorer_downloads,
         explorer,
     ):

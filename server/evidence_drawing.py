@@ -8,7 +8,7 @@ where one has an exact hidden share and the other an estimate, both curves are t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -92,6 +92,7 @@ def draw_evidence(
         if score is not None
     ]
     scale = max([1.0, *scores])
+    counterexamples = _draw_counterexamples(versions, scales, popovers)
     return {
         side: DrawnEvidence(
             effect_histogram=_effect_histogram(version, axis, highest),
@@ -100,7 +101,7 @@ def draw_evidence(
             density_key=_density_key(version),
             band_scores=_band_scores(version, scale),
             senses=tuple(_sense(sense) for sense in version.senses),
-            counterexamples=_counterexamples(version, scales[side], popovers),
+            counterexamples=_by_kind(counterexamples[side]),
         )
         for side, version in versions.items()
     }
@@ -236,10 +237,16 @@ def _sense(sense: SenseView) -> DrawnSense:
     return DrawnSense(sense, tuple(named[:_SENSE_TOKENS]), max(len(named) - _SENSE_TOKENS, 0))
 
 
-def _counterexamples(
-    version: VersionView, scale: float | None, popovers: bool
-) -> tuple[tuple[str, str, tuple[DrawnCounterexample, ...]], ...]:
-    found = () if version.evidence is None else version.evidence.counterexamples
+def _draw_counterexamples(
+    versions: Mapping[str, VersionView], scales: Mapping[str, float | None], popovers: bool
+) -> dict[str, list[DrawnCounterexample]]:
+    """Those of each side, drawn together."""
+    found = [
+        (version, one)
+        for version in versions.values()
+        if version.evidence is not None
+        for one in version.evidence.counterexamples
+    ]
     snippets = [
         Snippet(
             tokens=one.pieces,
@@ -249,22 +256,31 @@ def _counterexamples(
             own_site=(
                 version.shown_site if version.shown_site in one.values else version.display_site
             ),
-            scale=scale,
+            scale=scales[version.side],
             changed=one.changed,
         )
-        for one in found
+        for version, one in found
     ]
-    drawn = [
-        DrawnCounterexample(
-            counterexample=one,
-            anchor=anchor(version.side, one.kind, one.rank),
-            tokens=tokens,
-            attributes=attributes,
-            before=None if one.original_token is None else text_markup(one.original_token),
-            after=None if one.new_token is None else text_markup(one.new_token),
+    drawn: dict[str, list[DrawnCounterexample]] = {side: [] for side in versions}
+    for (version, one), (tokens, attributes) in zip(
+        found, draw_snippets(snippets, popovers), strict=True
+    ):
+        drawn[version.side].append(
+            DrawnCounterexample(
+                counterexample=one,
+                anchor=anchor(version.side, one.kind, one.rank),
+                tokens=tokens,
+                attributes=attributes,
+                before=None if one.original_token is None else text_markup(one.original_token),
+                after=None if one.new_token is None else text_markup(one.new_token),
+            )
         )
-        for one, (tokens, attributes) in zip(found, draw_snippets(snippets, popovers), strict=True)
-    ]
+    return drawn
+
+
+def _by_kind(
+    drawn: Sequence[DrawnCounterexample],
+) -> tuple[tuple[str, str, tuple[DrawnCounterexample, ...]], ...]:
     return tuple(
         (kind, title, tuple(one for one in drawn if one.counterexample.kind == kind))
         for kind, title in KINDS

@@ -64,47 +64,55 @@ def _first_of(band: str) -> int:
 
 
 def draw_examples(
-    version: VersionView,
     versions: Mapping[str, VersionView],
     scales: Mapping[str, float | None],
     popovers: bool,
-    places: frozenset[int],
-) -> dict[int, str]:
-    """Examples of one of the versions that the page shows as markup, by their `places` among its
-    `examples`, in order.
+    places: Mapping[str, frozenset[int]],
+) -> dict[str, dict[int, str]]:
+    """Examples of the versions that the page shows as markup, by side and their `places` among the
+    version's `examples`, in order.
 
     With `popovers` each has all its values as attributes; else they are asked for when needed.
     """
-    order = sorted(places)
-    examples = [version.examples[n] for n in order]
-    opposite = "right" if version.side == "left" else "left"
-    other = versions.get(opposite)
+    order = [(side, n) for side in versions for n in sorted(places[side])]
+    examples = [versions[side].examples[n] for side, n in order]
+    others = {side: versions.get("right" if side == "left" else "left") for side in versions}
     snippets = [
-        Snippet(
-            tokens=example.pieces,
-            focus=example.focus,
-            masked=1 if example.position == example.focus else 0,
-            own=example.values,
-            own_site=version.shown_site,
-            scale=scales[version.side],
-            other=None if example.other is None else example.other.values,
-            other_site=_other_site(example, other),
-            other_scale=scales.get(opposite),
-        )
-        for example in examples
+        _snippet(example, versions[side], others[side], scales)
+        for (side, _), example in zip(order, examples, strict=True)
     ]
-    act = escape("" if other is None else activation_name(other.act_fn))
-    before = texts_beside([example.before.pieces for example in examples])
-    after = texts_beside([example.after.pieces for example in examples])
-    drawn = draw_snippets(snippets, popovers)
-    return {
-        n: example_item(
-            one, anchor(version.side, one.band, one.rank), tokens, attributes, beside, act
-        )
-        for n, one, (tokens, attributes), beside in zip(
-            order, examples, drawn, zip(before, after, strict=True), strict=True
-        )
+    acts = {
+        side: escape("" if other is None else activation_name(other.act_fn))
+        for side, other in others.items()
     }
+    beside = texts_beside([one.pieces for e in examples for one in (e.before, e.after)])
+    drawn = draw_snippets(snippets, popovers)
+    found: dict[str, dict[int, str]] = {side: {} for side in versions}
+    for (side, n), one, (tokens, attributes), before, after in zip(
+        order, examples, drawn, beside[::2], beside[1::2], strict=True
+    ):
+        name = anchor(side, one.band, one.rank)
+        found[side][n] = example_item(one, name, tokens, attributes, (before, after), acts[side])
+    return found
+
+
+def _snippet(
+    example: ExampleView,
+    version: VersionView,
+    other: VersionView | None,
+    scales: Mapping[str, float | None],
+) -> Snippet:
+    return Snippet(
+        tokens=example.pieces,
+        focus=example.focus,
+        masked=1 if example.position == example.focus else 0,
+        own=example.values,
+        own_site=version.shown_site,
+        scale=scales[version.side],
+        other=None if example.other is None else example.other.values,
+        other_site=_other_site(example, other),
+        other_scale=None if other is None else scales[other.side],
+    )
 
 
 def anchor(side: str, band: str, rank: int) -> str:

@@ -210,10 +210,7 @@ def _draw_bands(
     places: DrawnPlaces,
 ) -> tuple[BandRow, ...]:
     rows = []
-    examples = {
-        side: draw_examples(version, versions, scales, popovers, places.places[side])
-        for side, version in versions.items()
-    }
+    examples = draw_examples(versions, scales, popovers, places.places)
     in_focus = {
         side: levels(version.examples.at_focus(version.shown_site) or [], scales[side])
         for side, version in versions.items()

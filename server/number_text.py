@@ -30,6 +30,8 @@ def number(value: float | None, digits: int = 3) -> str:
     if value == 0:
         return "0"
     sign = MINUS if value < 0 else ""
+    if 10.0**-_DECIMALS <= abs(value) < min(10**digits - 1, 999):  # nearly all: no power, no comma
+        return sign + f"{abs(value):#.{digits}g}".removesuffix(".")
     rounded = f"{abs(value):.{digits - 1}e}"
     size, exponent = float(rounded), int(rounded[rounded.index("e") + 1 :])
     if exponent < -_DECIMALS or exponent >= 7:

@@ -44,6 +44,7 @@ def environment() -> Environment:
     templates = PageEnvironment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
+        auto_reload=False,  # `build_hash` has been taken of what they are as the server starts
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -72,12 +72,19 @@ def unpack(packed: bytes, n: int, at: int) -> tuple[Codes, int]:
     at += 3 + length
     high = np.frombuffer(squeezed, np.uint8).astype(np.int32)
     n_bytes = -(-n * low // 8)
-    plain = np.frombuffer(packed, np.uint8, n_bytes, at)
-    bits = np.unpackbits(plain, count=n * low, bitorder="little").reshape(n, low)
-    whole = np.packbits(bits, axis=1, bitorder="little")[:, 0]
-    codes = ((high + base) << low) | whole
+    codes = ((high + base) << low) | _low_bits(packed[at : at + n_bytes], n, low)
     codes[outside] = outliers
     return codes, at + n_bytes
+
+
+def _low_bits(packed: bytes, n: int, low: int) -> Codes:
+    """n numbers of `low` ≤ 8 bits each: eight of them begin with a byte and fit into a word."""
+    rows = -(-n // 8)
+    padded = packed.ljust(rows * low + 8, b"\0")
+    words = np.ndarray((rows, 1), "<u8", padded, 0, (low, 0))
+    shifts = np.arange(0, 8 * low, low, dtype=np.uint64)
+    numbers: Codes = ((words >> shifts) & np.uint64((1 << low) - 1)).astype(np.int32)
+    return numbers.ravel()[:n]
 
 
 def pack_some(places: npt.NDArray[np.integer], codes: Codes, n: int) -> bytes:

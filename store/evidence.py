@@ -29,7 +29,6 @@ from store.evidence_records import (
     LayerEvidenceRecord,
     LossDifferenceRecord,
 )
-from store.examples import windows_of
 from store.prepared import Prepared
 from store.records import SIDES, Side
 from store.rows import Read
@@ -43,6 +42,7 @@ from store.shown_evidence import (
     ShownCounterexample,
 )
 from store.stages import EVIDENCE, stage
+from store.stored_windows import windows_of
 from store.version_query import at, of_version
 
 __all__ = [
@@ -181,7 +181,7 @@ def _counterexamples(
     ]
     if not found:
         return ()
-    windows = windows_of(connection, run, sorted({(one.document, one.window) for one in found}))
+    windows = windows_of(connection, run, {(one.document, one.window) for one in found})
     made = []
     for one in found:
         window, tokens = windows[one.document, one.window], one.tokens

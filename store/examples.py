@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
-from sqlalchemy import Connection, Engine, Select, and_, bindparam, select
+from sqlalchemy import Engine, Select, bindparam, select
 
 from store import packing, runs, tables
 from store.engine import reading
@@ -21,12 +20,9 @@ from store.records import (
     TokenArray,
     WindowRecord,
 )
+from store.stored_windows import StoredWindow, windows_of
 from store.token_scales import ScaleCodes, Snippets
-from store.version_query import any_of, at, here
-from store.version_query import places as places_of
-
-#: Windows that are asked for with one statement; fewer are filled up to one of the sizes.
-_SIZES = (1, 20, 60)
+from store.version_query import at, here
 
 #: Tokens of the window that are shown before and after a snippet: a reader needs more of a text
 #: than values are kept of.
@@ -56,13 +52,13 @@ def shown(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> S
             return ShownExamples(None, [], [])
         where = unpack_places(found["places"])
         places = list(zip(where["document"].tolist(), where["window"].tolist(), strict=True))
-        windows = windows_of(connection, run, sorted(set(places)))
+        windows = windows_of(connection, run, places)
     beside = [windows[place] for place in places]
     starts, lengths = where.start.tolist(), where["length"].tolist()
 
     def scales_at(model: Side) -> ScaleCodes:
-        packed = [window.scales for window in beside]
-        return Snippets(list(zip(packed, starts, lengths, strict=True))).codes(model, layer)
+        scales = [window.scales for window in beside]
+        return Snippets(list(zip(scales, starts, lengths, strict=True))).codes(model, layer)
 
     spans = []
     for window, start, length in zip(beside, starts, lengths, strict=True):
@@ -125,60 +121,11 @@ class ShownExamples(Sequence[ShownExample]):
         )
 
 
-class StoredWindow(NamedTuple):
-    """A window with the name of its document; tokens and scales as they are packed."""
-
-    tokens: bytes
-    scales: bytes | None
-    name: str
-    source: str
-
-
-def windows_of(
-    connection: Connection, run: runs.PublishedRun, places: list[tuple[int, int]]
-) -> dict[tuple[int, int], StoredWindow]:
-    """Windows by (document, window), with statements of a few sizes only: each is made once."""
-    found = {}
-    for start in range(0, len(places), _SIZES[-1]):
-        part = places[start : start + _SIZES[-1]]
-        number = next(size for size in _SIZES if size >= len(part))
-        values = {"run": run.key, **places_of(part, number)}
-        for row in _windows_at[number].tuples(connection, values):
-            document, window, packed, scales, name, source = row
-            found[document, window] = StoredWindow(packed, scales, name, source)
-    return found
-
-
-def _windows(number: int) -> Select[Any]:
-    window, document = tables.window, tables.document
-    same_document = and_(
-        document.c.run_key == window.c.run_key, document.c.document == window.c.document
-    )
-    return (
-        select(
-            window.c.document,
-            window.c.window,
-            window.c.tokens,
-            window.c.scales,
-            document.c.name,
-            document.c.source,
-        )
-        .join(document, same_document)
-        .where(
-            window.c.run_key == bindparam("run"),
-            any_of((window.c.document, window.c.window), number),
-        )
-    )
-
-
 @Prepared
 def _examples() -> Select[Any]:
     """A version's examples without what stands beside them."""
     example = tables.example
     return select(example.c.places, example.c.snippets).where(*here(example))
-
-
-_windows_at = {size: Prepared(partial(_windows, size)) for size in _SIZES}
 
 
 def places(engine: Engine, run_id: str, side: Side, layer: int) -> list[tuple[Any, ...]]:

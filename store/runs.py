@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
@@ -43,8 +44,8 @@ _right = tables.model.alias("right_model")
 
 @dataclass(frozen=True)
 class PublishedRun:
-    """What queries need of a run: its key, its models' ids, the size of its vocabulary, and whether
-    its evidence is published."""
+    """What queries need of a run: its key, its models' ids, the size of its vocabulary, whether
+    its evidence is published, and since when the run is."""
 
     key: int
     left_model_id: int
@@ -52,6 +53,7 @@ class PublishedRun:
     vocabulary_id: int
     n_vocabulary: int
     has_evidence: bool
+    published_at: datetime
 
     def model_id(self, side: str) -> int | None:
         """The id of the model on this side."""
@@ -82,6 +84,7 @@ def _published() -> Select[Any]:
             run.c.vocabulary_id,
             vocabulary.c.size,
             evidence.exists(),
+            run.c.published_at,
         )
         .join(vocabulary, vocabulary.c.id == run.c.vocabulary_id)
         .where(run.c.id == bindparam("run_id"), run.c.status == "published")

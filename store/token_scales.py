@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from operator import mul
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -128,15 +127,16 @@ def _head(head: npt.NDArray[np.void]) -> bytes:
     return b"".join(made) + bytes([width]) + np.array(slopes, "i1").tobytes()
 
 
-def _read_head(packed: bytes, at: int) -> tuple[tuple[Any, ...], int]:
-    """An entry of _HEAD, and where what follows begins."""
+def _read_head(packed: bytes, at: int) -> tuple[tuple[int, ...], int]:
+    """The eight numbers of _HEAD, and where what follows begins."""
     first, at = sevens.read_signed(packed, at)
     second, at = sevens.read_signed(packed, at)
     third, at = sevens.read_signed(packed, at)
     range1, at = sevens.read(packed, at)
     range2, at = sevens.read(packed, at)
-    slopes = (packed[at + 1] ^ 128) - 128, (packed[at + 2] ^ 128) - 128
-    return ((first, second, third), range1, range2, packed[at], slopes), at + 3
+    slope1, slope2 = ((byte ^ 128) - 128 for byte in packed[at + 1 : at + 3])
+    ranges = max(range1, 1), max(range2, 1)
+    return (first, second, third, *ranges, packed[at], slope1, slope2), at + 3
 
 
 def _records(codes: ScaleCodes) -> tuple[npt.NDArray[np.void], ScaleCodes]:
@@ -176,90 +176,109 @@ def _foretold(first: ScaleCodes, third: ScaleCodes, slopes: ScaleCodes) -> Scale
     return found
 
 
-class Snippets:
-    """Spans of windows whose scales are wanted: (packed scales, start, length) each."""
+class WindowScales:
+    """One window's packed scales (None: it has none); what was read of a layer once is kept."""
 
-    def __init__(self, spans: Sequence[tuple[bytes | None, int, int]]) -> None:
-        self._spans = spans
+    __slots__ = ("_packed", "_sections")
+
+    def __init__(self, packed: bytes | None) -> None:
+        self._packed = packed or b""
+        self._sections: dict[int, _Section] = {}
+
+    @property
+    def n_bytes(self) -> int:
+        """Their length as they are packed."""
+        return len(self._packed)
+
+    def section(self, place: int) -> _Section:
+        """That of a side and layer. ValueError where there is none."""
+        found = self._sections.get(place)
+        if found is None:
+            packed = _section_at(self._packed, place)
+            if packed is None:
+                raise ValueError(_MISSING)
+            found = self._sections[place] = _Section(packed)
+        return found
+
+
+class Snippets:
+    """Spans of windows whose scales are wanted: (scales, packed or as they were kept, start,
+    length) each."""
+
+    def __init__(self, spans: Sequence[tuple[WindowScales | bytes | None, int, int]]) -> None:
+        self._spans = [
+            (scales if isinstance(scales, WindowScales) else WindowScales(scales), start, length)
+            for scales, start, length in spans
+        ]
 
     def codes(self, side: Side, layer: int) -> ScaleCodes:
         """[3, all tokens], a span after the other. ValueError where a token has no scales."""
-        found = [
-            _Found.of(packed, side, layer, start, length) for packed, start, length in self._spans
+        place = 2 * layer + SIDES.index(side)
+        sections = [scales.section(place) for scales, _, _ in self._spans]
+        firsts = [
+            section.first(start, length)
+            for section, (_, start, length) in zip(sections, self._spans, strict=True)
         ]
-        heads = np.array([one.head for one in found], _HEAD)
-        lengths = [length for _, _, length in self._spans]
-        row = np.repeat(np.arange(len(found)), lengths)
-        of_row = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        width = heads["width"].astype(np.int64)[row]
-        first = np.array([one.first for one in found])[row] + of_row
-        first_byte = np.cumsum([0, *(len(one.bits) for one in found)])[:-1][row]
-        bit = np.maximum(first, 0) * width
-        at = first_byte + (bit >> 3)
-        words = words_at((one.bits for one in found), at)
-        mask = (np.uint64(1) << width.astype(np.uint64)) - np.uint64(1)
-        records = ((words >> (bit & 7).astype(np.uint64)) & mask).astype(np.int64)
-        range1 = np.maximum(heads["range1"], 1).astype(np.int64)[row]
-        range2 = np.maximum(heads["range2"], 1).astype(np.int64)[row]
+        lengths = np.array([length for _, _, length in self._spans], np.int64)
+        starts = np.cumsum(lengths) - lengths
+        sizes = np.array([len(one.bits) for one in sections], np.int64)
+        heads = np.frombuffer(b"".join([one.head for one in sections]), "<i8").reshape(-1, 8)
+        before = np.stack([np.array(firsts, np.int64) - starts, np.cumsum(sizes) - sizes], axis=1)
+        of_token = np.repeat(np.concatenate([heads, before], axis=1), lengths, axis=0).T
+        *least, range1, range2, width, slope1, slope2, first, first_byte = of_token
+        bit = np.maximum(first + np.arange(len(first)), 0) * width
+        words = words_at((one.bits for one in sections), first_byte + (bit >> 3)).view(np.int64)
+        # A record has fewer bits than a word less the seven that may stand before it.
+        records = (words >> (bit & 7)) & ((1 << width) - 1)
         records, third = np.divmod(records, range2)
-        least = heads["least"].astype(np.int64)[row]
         first_code, second = np.divmod(records, range1)
-        codes = np.stack([first_code, second, third]) + least.T
-        codes[1] += _foretold(codes[0], codes[2], heads["slopes"].astype(np.int64)[row].T)
-        for one, place in zip(found, np.cumsum(lengths) - lengths, strict=True):
-            if one.bos is not None:
-                codes[:, place] = one.bos
+        codes: ScaleCodes = np.stack([first_code, second, third]) + least
+        codes[1] += (codes[0] * slope1 + codes[2] * slope2) // _OF_SLOPE
+        for section, (_, start, _), at in zip(sections, self._spans, starts.tolist(), strict=True):
+            if start == 0 and section.bos is not None:
+                codes[:, at] = section.bos
         return codes
 
 
-class _Found:
-    """Where a span's scales stand: `first` record of `bits` (−1: position 0 stands before)."""
+class _Section:
+    """A window's scales of one side and layer: the codes of position 0 or None, further spans as
+    (begin, end, record of the first), the head as eight "<i8", and the bits of the records."""
 
-    __slots__ = ("bits", "bos", "first", "head")
+    __slots__ = ("bits", "bos", "head", "spans")
 
-    def __init__(self, head: tuple[Any, ...], bits: bytes, first: int, bos: Any) -> None:
-        self.head, self.bits, self.first, self.bos = head, bits, first, bos
-
-    @classmethod
-    def of(cls, packed: bytes | None, side: Side, layer: int, start: int, length: int) -> _Found:
-        section = _section_at(packed or b"", 2 * layer + SIDES.index(side))
-        if section is None:
-            raise ValueError(_MISSING)
-        return cls._in(section, start, length)
-
-    @classmethod
-    def _in(cls, section: bytes, start: int, length: int) -> _Found:
-        counted, at = sevens.read(section, 0)
-        n_spans, bos = counted >> 1, None
+    def __init__(self, packed: bytes) -> None:
+        counted, at = sevens.read(packed, 0)
+        self.bos: list[int] | None = None
         if counted & 1:
-            bos, at = np.frombuffer(section, "<i2", 3, at), at + 6
-        if start == 0:
-            if bos is None:
-                raise ValueError(_MISSING)
-            first_wanted, end_wanted = 1, length
-        else:
-            first_wanted, end_wanted, bos = start, start + length, None
-        before, records, first = 1, 0, None
-        for _ in range(n_spans):
-            gap, at = sevens.read(section, at)
-            size, at = sevens.read(section, at)
-            begin = before + gap
-            if begin <= first_wanted and end_wanted <= begin + size:
-                first = records + first_wanted - begin
+            self.bos, at = np.frombuffer(packed, "<i2", 3, at).tolist(), at + 6
+        self.spans: list[tuple[int, int, int]] = []
+        before, records = 1, 0
+        for _ in range(counted >> 1):
+            gap, at = sevens.read(packed, at)
+            size, at = sevens.read(packed, at)
+            begin, before = before + gap, before + gap + size
+            self.spans.append((begin, before, records))
             records += size
-            before = begin + size
-        if first is None:
-            if end_wanted > first_wanted:
-                raise ValueError(_MISSING)
-            first = 0
-        if n_spans == 0:
-            return cls(_EMPTY, b"", -1, bos)
-        head, at = _read_head(section, at)
-        return cls(head, section[at:], first - (start == 0), bos)
+        head, at = _read_head(packed, at) if self.spans else (_EMPTY, len(packed))
+        self.head = np.array(head, "<i8").tobytes()
+        self.bits = packed[at:]
+
+    def first(self, start: int, length: int) -> int:
+        """The record of the position `start` (of position 0, which has none: the one before that
+        of position 1). ValueError where a position has no scales."""
+        if start == 0 and self.bos is None:
+            raise ValueError(_MISSING)
+        begin, end = max(start, 1), start + length
+        for span, span_end, records in self.spans:
+            if span <= begin and end <= span_end:
+                return records + start - span
+        if end > begin:
+            raise ValueError(_MISSING)
+        return 0
 
 
 _MISSING = "the scales of a window's tokens are missing"
-_EMPTY = ((0, 0, 0), 1, 1, 0, (0, 0))
+_EMPTY = (0, 0, 0, 1, 1, 0, 0, 0)
 
 
 def _section_at(packed: bytes, place: int) -> bytes | None:

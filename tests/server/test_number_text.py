@@ -15,7 +15,11 @@ from server.number_text import aligned, count, duration, fixed, moment, number, 
         (0, "0"),
         (0.012345, "0.0123"),
         (9.999, "10.0"),
+        (99.949, "99.9"),
         (99.95, "100"),
+        (998.7, "999"),
+        (999.6, "1,000"),
+        (0.000099996, "0.000100"),
         (-1234.5, "−1,230"),
         (1.234e-5, "1.23·10⁻⁵"),
         (1e7, "1.00·10⁷"),
@@ -26,6 +30,12 @@ from server.number_text import aligned, count, duration, fixed, moment, number, 
 )
 def test_three_digits(value: float | None, shown: str) -> None:
     assert number(value) == shown
+
+
+def test_more_digits_and_fewer() -> None:
+    assert number(8781.08, 4) == "8,781"
+    assert number(-0.05678, 2) == "−0.057"
+    assert number(12.3, 1) == "10"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,29 @@ def test_the_address_is_one_that_a_browser_opens() -> None:
     if socket.has_ipv6:
         with listen("::1", 0) as opened:
             assert address_of(opened) == f"http://[::1]:{opened.getsockname()[1]}"
+
+
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head() -> None:
+    """asyncio sends at once on sockets that are TCP by name, and on those accepted from them."""
+
+    async def accepted() -> int:
+        answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def handle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            there = writer.get_extra_info("socket")
+            answered.set_result(there.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with listen("127.0.0.1", 0) as opened:
+            server = await asyncio.start_server(handle, sock=opened)
+            async with server:
+                _, writer = await asyncio.open_connection(*opened.getsockname()[:2])
+                found = await asyncio.wait_for(answered, 20)
+                writer.close()
+        return found
+
+    with ThreadPoolExecutor(1) as thread:  # in this one a browser's loop may be running
+        assert thread.submit(lambda: asyncio.run(accepted())).result() != 0
 
 
 @pytest.mark.parametrize("end", ["interrupt", "leash"])
