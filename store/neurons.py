@@ -18,7 +18,7 @@ from sqlalchemy import (
     select,
 )
 
-from store import labels, rows, runs, selections, tables
+from store import kept_orders, labels, rows, runs, selections, tables
 from store.beside import Beside
 from store.columns import PAIR_COLUMNS, VERSION_COLUMNS
 from store.engine import reading
@@ -191,9 +191,18 @@ def _chosen(
 ) -> list[Place]:
     """The places of one page in their order."""
     size = min(max(size, 1), LARGEST_PAGE)
-    query = _ordered(select_from, run, tuple((filters or {}).items()), sort)
-    found = connection.execute(query, {"before": (max(page, 1) - 1) * size, "size": size})
-    return [tuple(row) for row in found]
+    before = (max(page, 1) - 1) * size
+    given = tuple((filters or {}).items())
+
+    def read(before: int, size: int) -> list[Place]:
+        query = _ordered(select_from, run, given, sort)
+        found = connection.execute(query, {"before": before, "size": size})
+        return [tuple(row) for row in found]
+
+    if select_from is selections.of_pairs and kept_orders.is_kept(dict(given), sort):
+        orders = kept_orders.of_engine(connection.engine)
+        return orders.page((run, given, sort), before, size, read)
+    return read(before, size)
 
 
 @lru_cache(maxsize=256)
