@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -93,7 +92,6 @@ def measure(shared: Path, side: str, neurons: int, windows: int | None) -> dict[
         "neurons": n_layers * n,
         "pages_drawn": n_layers * min(neurons, n),
         "bytes_a_neuron": n_bytes / (n_layers * min(neurons, n)),
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 

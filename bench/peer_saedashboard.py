@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -143,7 +142,6 @@ def measure(
         "write_cpu_seconds": time.process_time() - cpu,
         "bytes_a_neuron": page.stat().st_size / neurons,
         "cache_bytes": sum(file.stat().st_size for file in cache.iterdir()),
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 

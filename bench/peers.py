@@ -27,20 +27,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import venv
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
+from bench.memory import descendants, high_water
 from bench.worker import forward, machine, some_shards
 from store.engine import open_engine
 from store.schema import upgrade
@@ -56,6 +57,34 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Packages of a peer's environment, each by its version: nothing is left to resolve.
 REQUIREMENTS = {"saedashboard": ROOT / "bench" / "peer_saedashboard.txt"}
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+class PeakMemory:
+    """High-water marks of the processes below this one, looked at twice a second."""
+
+    def __init__(self) -> None:
+        self._peaks: dict[int, float] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def of_largest(self, n: int) -> float:
+        """MiB of the n largest together."""
+        return sum(sorted(self._peaks.values())[-n:])
+
+    def _look(self) -> None:
+        while not self._over.wait(0.5):
+            for pid in set(descendants(os.getpid())):
+                found = high_water(pid)
+                if found is not None:
+                    self._peaks[pid] = max(self._peaks.get(pid, 0.0), found[1])
 
 
 class PeerMissing(Exception):
@@ -116,19 +145,21 @@ def environment(peer: str, cache: Path, seconds: float) -> Path:
 
 
 def ran(command: list[str], seconds: float) -> dict[str, Any]:
-    """The JSON that a peer's process printed last. Raises `PeerMissing` where it failed."""
+    """The JSON that a peer's process printed last, and its peak memory. Raises `PeerMissing` where
+    it failed."""
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=seconds, cwd=ROOT,
-            env=os.environ | ONE_THREAD | {"PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+        with PeakMemory() as memory:
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=seconds, cwd=ROOT,
+                env=os.environ | ONE_THREAD | {"PYTHONPATH": str(ROOT)},
+            )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise PeerMissing(f"took longer than {seconds:.0f} s") from error
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise PeerMissing(f"failed: {last}")
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+    return found | {"peak_mib": memory.of_largest(1)}
 
 
 def plain(shared: Path, plan: Plan, given: argparse.Namespace) -> dict[str, Any]:
@@ -199,24 +230,25 @@ def ours(directory: Path, plan: Plan, workers: int) -> dict[str, Any]:
     upgrade(database)
     empty = (directory / "peers.sqlite3").stat().st_size
     began, cpu = time.monotonic(), time.process_time()
-    run = precompute(
-        PAIR, CORPUS, tokens=plan.tokens, device="cpu", workers=workers,
-        work_dir=directory / "work", database_url=url,
-    )  # fmt: skip
+    with PeakMemory() as memory:
+        run = precompute(
+            PAIR, CORPUS, tokens=plan.tokens, device="cpu", workers=workers,
+            work_dir=directory / "work", database_url=url,
+        )  # fmt: skip
     seconds, cpu = time.monotonic() - began, time.process_time() - cpu
     with database.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     database.dispose()
     left, right = run.pair.left, run.pair.right
     versions = left.n_layers * left.d_mlp + (right.n_layers * right.d_mlp if right else 0)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    own = high_water(os.getpid())
+    assert own is not None
     return {
         "neurons_per_second_a_core": versions / seconds / workers,
         # Of several processes what publication takes is not known.
         "neurons_per_cpu_second": versions / cpu if workers == 1 else None,
         "tokens_per_second_a_core": 2 * run.n_tokens / seconds / workers,
-        "peak_mib": (peak + workers * children) / 1024,
+        "peak_mib": own[1] + memory.of_largest(workers),
         "bytes_a_neuron": ((directory / "peers.sqlite3").stat().st_size - empty) / versions,
         "seconds": seconds,
         "workers": workers,
