@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -73,10 +74,10 @@ def must_be_current(engine: Engine) -> None:
         _refuse_foreign(connection, engine, revision)
     if revision is None:
         raise SchemaMismatch(f"The database {shown_url(engine)} is empty.", UPGRADE_HINT)
-    if revision != _head():
+    if revision != head():
         raise SchemaMismatch(
             f"The database {shown_url(engine)} is at schema version {revision}, behind this "
-            f"program's {_head()}.",
+            f"program's {head()}.",
             UPGRADE_HINT,
         )
 
@@ -111,10 +112,10 @@ def describe(engine: Engine) -> DatabaseState:
         dialect=engine.dialect.name,
         version=".".join(map(str, version)),
         revision=revision,
-        head=_head(),
+        head=head(),
         size_bytes=size_bytes,
         rows=rows,
-        runs=tuple(runs.list_runs(engine)) if revision == _head() else (),
+        runs=tuple(runs.list_runs(engine)) if revision == head() else (),
     )
 
 
@@ -136,19 +137,19 @@ def _config(connection: Connection | None = None) -> Config:
 
 def head() -> str:
     """The newest migration that this program knows."""
-    return _head()
+    return _revisions()[0]
 
 
 def is_known(revision: str) -> bool:
     """Whether this program has this migration."""
+    return revision in _revisions()
+
+
+@cache
+def _revisions() -> tuple[str, ...]:
+    """This program's migrations, the newest first: a question about health reads no files."""
     scripts = ScriptDirectory.from_config(_config()).walk_revisions()
-    return revision in {script.revision for script in scripts}
-
-
-def _head() -> str:
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
+    return tuple(script.revision for script in scripts)
 
 
 def _revision(connection: Connection) -> str | None:
@@ -157,7 +158,6 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _refuse_foreign(connection: Connection, engine: Engine, revision: str | None) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if revision is None:
         others = set(inspect(connection).get_table_names()) - {VERSION_TABLE}
         if others:
@@ -167,10 +167,10 @@ def _refuse_foreign(connection: Connection, engine: Engine, revision: str | None
                 "but no version of ours.",
                 "Name an empty database in TWINSCOPE_DATABASE_URL.",
             )
-    elif revision not in known:
+    elif not is_known(revision):
         raise SchemaMismatch(
             f"The database {shown_url(engine)} is at schema version {revision}, ahead of this "
-            f"program's {_head()}.",
+            f"program's {head()}.",
             "Update Twinscope.",
         )
 

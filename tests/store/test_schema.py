@@ -85,7 +85,7 @@ def test_a_database_ahead_is_left_alone(database_url: str) -> None:
 def test_a_database_behind_wants_an_upgrade(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "_head", lambda: "9999")
+    monkeypatch.setattr(schema, "head", lambda: "9999")
     with pytest.raises(SchemaMismatch, match="behind this program's 9999") as caught:
         open_engine(database_url)
     assert caught.value.hint == "Run `twinscope db upgrade`."
