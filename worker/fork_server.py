@@ -13,7 +13,6 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
@@ -43,6 +42,8 @@ def start_early(device: str, engine: str, workers: int | None) -> None:
     several = (workers or default_workers()) > 1
     on_cpu = device == "cpu" or (device == "auto" and not _NVIDIA.exists())
     if engine == "local" and several and on_cpu and context().get_start_method() == "forkserver":
+        from multiprocessing import forkserver  # not everywhere
+
         # Ctrl-C is the command's, which says so in one line; the server would print a trace.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:

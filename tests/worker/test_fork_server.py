@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str |
         blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
         found.append((os.environ.get("OMP_NUM_THREADS"), blocked))
 
-    monkeypatch.setattr(fork_server.forkserver, "ensure_running", ensure_running)
+    monkeypatch.setattr(forkserver, "ensure_running", ensure_running)
     monkeypatch.setattr(fork_server, "default_workers", lambda: 2)
     monkeypatch.setattr(fork_server, "_NVIDIA", tmp_path / "none")
     return found
