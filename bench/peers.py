@@ -318,7 +318,6 @@ def main() -> None:
         )  # fmt: skip
         shared = Path(made) / "shared"
         shared_files(plan, shared)
-        # First: the largest child is then one of ours.
         print("twinscope …", flush=True)
         mine = found["peers"]["twinscope"] = ours(Path(made) / "ours", plan, given.workers)
         for name, peer in (("plain", plain), ("saedashboard", saedashboard)):

@@ -26,8 +26,8 @@ from worker.accumulators.accumulator import Rows
 from worker.activations import Models, padded, stream
 from worker.contexts import Contexts
 from worker.layout import Layout
-from worker.mlp_inputs import InputFiles, Reads, reads_of
-from worker.neuron_values import LayerNeurons
+from worker.mlp_inputs import InputFiles
+from worker.neuron_values import LayerNeurons, Reads, reads_of
 from worker.sample import to_half
 from worker.settings import StatisticsSettings
 from worker.windows import TokenWindows

@@ -1,8 +1,8 @@
 """What the MLPs read on the corpus's first windows, kept on disk from the first pass to the gather.
 
 A neuron's activations along a snippet follow from what its MLP reads there, d_model numbers a
-token, and from three numbers of a token where the activation function is SoLU (`numbers_of`).
-Where they were kept, no model runs again for the windows that examples show; where they were not
+token, and from three numbers of a token where the activation function is SoLU
+(`neuron_values.numbers_of`). Where they were kept, no model runs again for the windows that examples show; where they were not
 (beyond the limit, on a full disk, in half precision) they are made again, and are the same.
 
     files = InputFiles.of(directory, layout, configs, batch_windows=8, shard_windows=128)
@@ -24,42 +24,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from transformer_lens.model_bridge.sources.native import NativeMLP
 
 from store.records import Side
-from worker.accumulators import LayerBatch
 from worker.contexts import Keys, window_keys
 from worker.layout import Layout
-from worker.lean import LeanModel
+from worker.neuron_values import Floats, Reads, is_solu
 from worker.shards import Shard
-
-Floats = npt.NDArray[np.float32]
 
 #: As much is kept at most, and no more than this part of the disk's free space.
 MOST_BYTES = 4 << 30
 _PART_OF_FREE = 4
 
 _SCALES = 3
-
-
-@dataclass(frozen=True)
-class Reads:
-    """What one layer's neurons are computed from, on the tokens of some batches.
-
-    `data` [*], of which the g-th batch's part begins at `begins[g]`: [places, width], then the
-    scales [3, places] where there are any. `width` is d_model, or the number of neurons where
-    `data` holds their `pre` itself.
-    """
-
-    data: Floats
-    begins: npt.NDArray[np.int64]
-    places: int
-    width: int
 
 
 @dataclass(frozen=True)
@@ -199,62 +179,15 @@ class InputSpool:
             self._give_up()
 
     def _give_up(self) -> None:
-        with suppress(OSError):
-            if self._file is not None:
+        """Leave nothing of the shard on the disk; closing a file may fail where writing it did."""
+        files, number = self._files, self._shard.number
+        if self._file is not None:
+            with suppress(OSError):
                 self._file.close()
-            self._temporary.unlink(missing_ok=True)
+        for path in (self._temporary, files.keys_path(number), files.path(number)):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
         self._file = None
-
-
-def is_solu(act_fn: str | None) -> bool:
-    """Whether an activation function divides by a sum over the layer's neurons."""
-    return act_fn in ("solu", "solu_ln")
-
-
-def numbers_of(lean: LeanModel, layer: int, batch: LayerBatch) -> tuple[Floats, Floats | None]:
-    """What a layer's neurons are computed from on a batch of P tokens: the MLP's inputs
-    [P, d_model], or `pre` [P, neurons] of a model in half precision, whose products no other way of
-    computing gives bit by bit; and the scales [3, P] under SoLU: log Z = log Σ exp(pre), and of the
-    LayerNorm behind it mean / deviation and 1 / deviation (0 and 1 where there is none).
-    """
-    source, pre = batch.source, batch.sites["pre"]
-    assert source is not None
-    single = source.mlp_in.dtype == torch.float32
-    read = source.mlp_in if single else pre
-    found = read.reshape(-1, read.shape[-1]).contiguous().cpu().numpy()
-    if not is_solu(lean.model.cfg.act_fn):
-        return found, None
-    activated = batch.sites.get("mid", batch.sites["post"])
-    log_z = _log_z(pre, activated) if single else pre.logsumexp(dim=-1).flatten()
-    mean, inverse = torch.zeros_like(log_z), torch.ones_like(log_z)
-    ln = cast(NativeMLP, lean.model.layers[layer].mlp).ln
-    if ln is not None:
-        assert source.mean is not None
-        assert source.inverse is not None
-        mean, inverse = source.mean, source.inverse
-        if not single:  # these are rounded as the model's activations are, what it used is not
-            mid = batch.sites["mid"]
-            _, mean, inverse = torch.native_layer_norm(mid, mid.shape[-1:], None, None, ln.eps)
-        mean, inverse = mean.flatten(), inverse.flatten()
-    return found, torch.stack([log_z, mean * inverse, inverse]).cpu().numpy()
-
-
-def _log_z(pre: torch.Tensor, activated: torch.Tensor) -> torch.Tensor:
-    """log Σ exp(pre) of each token, [P]. SoLU gives a token's largest `pre` x the token's largest
-    value x · exp(x) / Z, so Z is had without exponentials where x is well above 0."""
-    largest = pre.amax(dim=-1).flatten()
-    found = largest - (activated.amax(dim=-1).flatten() / largest).log()
-    too_small = largest < 0.1
-    if bool(too_small.any()):
-        found[too_small] = pre.flatten(0, -2)[too_small].logsumexp(dim=-1)
-    return found
-
-
-def reads_of(lean: LeanModel, layer: int, batch: LayerBatch) -> Reads:
-    """The same in memory, of one batch."""
-    read, scales = numbers_of(lean, layer, batch)
-    parts = [read.ravel()] if scales is None else [read.ravel(), scales.ravel()]
-    return Reads(np.concatenate(parts), np.zeros(1, np.int64), len(read), read.shape[1])
 
 
 def _free(directory: Path) -> int:

@@ -15,7 +15,8 @@ from worker.accumulators.accumulator import Rows
 from worker.activations import Models, padded, stream
 from worker.contexts import Contexts
 from worker.hashing import token_hashes
-from worker.mlp_inputs import InputFiles, numbers_of
+from worker.mlp_inputs import InputFiles
+from worker.neuron_values import numbers_of
 from worker.partials import PartialStore
 from worker.sample import EVERY_HASH, Spool
 from worker.shards import Shard

@@ -20,9 +20,9 @@ from worker.accumulators.accumulator import Rows
 from worker.activations import Models, stream
 from worker.layout import Layout
 from worker.lean import LeanModel
-from worker.mlp_inputs import InputFiles, numbers_of, reads_of
+from worker.mlp_inputs import InputFiles
 from worker.models import build_native
-from worker.neuron_values import LayerNeurons
+from worker.neuron_values import LayerNeurons, numbers_of, reads_of
 from worker.shards import Shard
 from worker.statistics_job import batches
 from worker.windows import TokenWindows
@@ -206,7 +206,7 @@ def test_a_full_disk_costs_what_was_kept_and_nothing_else(
     spool = files.begin(shard(10))
     assert spool is not None
 
-    def full(_: object) -> int:
+    def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     opened = spool._file
@@ -214,7 +214,10 @@ def test_a_full_disk_costs_what_was_kept_and_nothing_else(
 
     class Full:
         write = staticmethod(full)
-        close = staticmethod(opened.close)
+
+        def close(self) -> None:
+            opened.close()
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(spool, "_file", Full())
     spool.take(np.zeros((4 * N_CTX, 16), np.float32), None)
@@ -222,6 +225,11 @@ def test_a_full_disk_costs_what_was_kept_and_nothing_else(
     spool.end()
     assert list(files.directory.iterdir()) == []
     assert keep(files, models, shard(10))
+    assert len(list(files.directory.iterdir())) == 2
+
+    monkeypatch.setattr(mlp_inputs.np, "save", full)  # the inputs fit, their keys do not
+    assert keep(files, models, shard(10))
+    assert list(files.directory.iterdir()) == []
 
 
 def test_a_run_is_the_same_however_much_was_kept(
