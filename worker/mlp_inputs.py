@@ -2,8 +2,9 @@
 
 A neuron's activations along a snippet follow from what its MLP reads there, d_model numbers a
 token, and from three numbers of a token where the activation function is SoLU
-(`neuron_values.numbers_of`). Where they were kept, no model runs again for the windows that examples show; where they were not
-(beyond the limit, on a full disk, in half precision) they are made again, and are the same.
+(`neuron_values.numbers_of`). Where they were kept, no model runs again for the windows that
+examples show; where they were not (beyond the limit, on a full disk, in half precision) they are
+made again, and are the same.
 
     files = InputFiles.of(directory, layout, configs, batch_windows=8, shard_windows=128)
     spool = files.begin(shard)                    # by a worker; None beyond the limit
