@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from server.number_text import fixed
 
 ROW = 17
-_NAMES, _NUMBERS = 28.0, 10.0
+_NAMES, _NUMBERS = 32.0, 10.0
 """Percent of the width for the bands' names at the left and the scores at the right."""
 
 
