@@ -151,4 +151,4 @@ def test_the_tests_server_goes_with_a_killed_process() -> None:
 
 def test_the_package_says_which_version_it_needs() -> None:
     versions = Path(__file__).resolve().parents[2] / "migrations" / "versions"
-    assert schema._head() == max(path.name[:4] for path in versions.glob("[0-9]*.py"))
+    assert schema.head() == max(path.name[:4] for path in versions.glob("[0-9]*.py"))
