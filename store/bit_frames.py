@@ -17,32 +17,65 @@ import numpy.typing as npt
 
 from store import sevens
 
+Longs = npt.NDArray[np.int64]
+
 
 def pack(columns: Sequence[npt.ArrayLike]) -> bytes:
     """Columns of the same length, of numbers below 2³¹ in size and with ranges below 2³¹."""
     arrays = [np.asarray(column, np.int64) for column in columns]
     length = len(arrays[0])
-    if any(array.shape != (length,) for array in arrays) or length >= 1 << 16:
-        raise ValueError("columns of one frame differ in length, or are too long")
-    made = [sevens.write(length)]
-    for array in arrays:
-        least = int(array.min()) if length else 0
-        width = (int(array.max()) - least).bit_length() if length else 0
-        if not -(1 << 31) <= least < 1 << 31 or width > 31:
-            raise ValueError("a number is too large to be packed")
-        made.append(sevens.write_signed(least) + bytes([width]))
-        whole = (array - least).astype("<u4").view(np.uint8).reshape(length, 4)
-        bits = np.unpackbits(whole, axis=1, bitorder="little")[:, :width]
-        made.append(np.packbits(bits).tobytes())
-    return b"".join(made)
+    if any(array.shape != (length,) for array in arrays):
+        raise ValueError("columns of one frame differ in length")
+    (packed,) = pack_all(np.array(arrays), [length])
+    return packed
 
 
-def unpack(packed: bytes, n_columns: int) -> list[npt.NDArray[np.int64]]:
+def pack_all(columns: Longs, lengths: Sequence[int]) -> list[bytes]:
+    """Frames of such lengths, which stand one after the other in columns [k, sum of lengths]."""
+    n = len(lengths)
+    sizes = np.tile(np.array(lengths, np.int64), len(columns))  # of each frame's first column, ...
+    if sizes.max(initial=0) >= 1 << 16:
+        raise ValueError("a frame is too long")
+    flat = columns.ravel()
+    least, most = np.zeros((2, len(sizes)), np.int64)
+    some = np.flatnonzero(sizes)
+    if len(some):
+        starts = (np.cumsum(sizes) - sizes)[some]
+        least[some] = np.minimum.reduceat(flat, starts)
+        most[some] = np.maximum.reduceat(flat, starts)
+    widths = np.frexp((most - least).astype(np.float64))[1].astype(np.int64)
+    if (least < -(1 << 31)).any() or (least >= 1 << 31).any() or (widths > 31).any():
+        raise ValueError("a number is too large to be packed")
+    bits = _bits(flat - np.repeat(least, sizes), widths, sizes)
+    parts = [
+        sevens.write_signed(first) + bytes([width]) + packed
+        for first, width, packed in zip(least.tolist(), widths.tolist(), bits, strict=True)
+    ]
+    return [sevens.write(length) + b"".join(parts[i::n]) for i, length in enumerate(lengths)]
+
+
+def _bits(numbers: Longs, widths: Longs, sizes: Longs) -> list[bytes]:
+    """So many numbers in so many bits each, again and again; each time filled up to a byte."""
+    n_bits = sizes * widths
+    n_bytes = -(-n_bits // 8)
+    ends = np.cumsum(n_bytes)
+    filled = 8 * (ends - n_bytes) - (np.cumsum(n_bits) - n_bits)  # bits before that fill up bytes
+    width = np.repeat(widths, sizes)
+    last = np.cumsum(width)
+    place = np.arange(int(n_bits.sum()))
+    bit = place - np.repeat(last - width, width)
+    bits = np.zeros(8 * int(n_bytes.sum()), np.uint8)
+    bits[place + np.repeat(filled, n_bits)] = (np.repeat(numbers, width) >> bit) & 1
+    packed = np.packbits(bits).tobytes()
+    return [packed[end - n : end] for n, end in zip(n_bytes.tolist(), ends.tolist(), strict=True)]
+
+
+def unpack(packed: bytes, n_columns: int) -> list[Longs]:
     """The columns of `pack`."""
     return unpack_at(packed, 0, n_columns)[0]
 
 
-def unpack_at(packed: bytes, at: int, n_columns: int) -> tuple[list[npt.NDArray[np.int64]], int]:
+def unpack_at(packed: bytes, at: int, n_columns: int) -> tuple[list[Longs], int]:
     """The columns of `pack` from place `at` on, and where what follows begins."""
     length, at = sevens.read(packed, at)
     columns = []

@@ -2,7 +2,7 @@
 already, and records are made into them.
 
     columns = of_records(records)               a version's, in the order in which they are shown
-    pack_places(columns), pack_values(columns)  see `store.example_packing`
+    pack_places(columns), pack_values([columns])  see `store.example_packing`
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     columns = of_records(records)                   or as the gather pass has them
     places = pack_places(columns)                   read alone where values are not wanted
-    values = pack_values(columns)                   what they share stands with the windows
+    values, = pack_values([columns])                what they share stands with the windows
     records = unpack(side, layer, neuron, unpack_places(places), values, scales_at)
 
 A version has some fifty examples, each with a snippet's values at up to three sites for itself and
@@ -32,7 +32,7 @@ section     a byte: its sites (bit i: SITES[i]); the first site's stream (`store
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -46,32 +46,19 @@ from store.records import (
     BANDS,
     SITES,
     ExampleRecord,
-    FloatArray,
     HalfArray,
     OtherValues,
     Side,
     Site,
 )
-from store.token_scales import ScaleCodes, scale_codes, scales_of
-from store.value_codes import FUNCTIONS, HALF_ABSOLUTE, HALF_RELATIVE, STEEPEST, allowed
+from store.section_packing import Numbers, pack_sections
+from store.section_ways import AFFINE, PLAIN, SOLU, Singles, derived
+from store.token_scales import ScaleCodes, scales_of
 
 FORMAT = 1
 
 _FRAMED = 3  # of FIELDS the first, which are like no other; of the rest most are as the one before
 
-#: How a site is made: from its own codes, by SoLU, by LayerNorm, by a function (FUNCTION + its
-#: number).
-PLAIN, SOLU, AFFINE, FUNCTION = 0, 1, 2, 3
-
-#: How far `mid` may lie from what was computed, in parts of it; and `post` after a LayerNorm, in
-#: parts of (|mid| + |mean|) / deviation · |weight|, the terms that it is made of.
-MID_PRECISION = 0.015
-POST_PRECISION = 0.02
-
-#: Of a site's values, how many may be stored themselves before all of them are.
-_FEW = 0.1
-
-Singles = npt.NDArray[np.float32]
 #: Codes of scales of one model's tokens on all snippets of a version, one after the other.
 ScalesAt = Callable[[Side], ScaleCodes]
 
@@ -134,168 +121,21 @@ def unpack_places(packed: bytes) -> Places:
     )
 
 
-def pack_values(of: ExampleColumns) -> bytes:
-    """The values of a version's examples, in their order. ValueError for ones that cannot be."""
-    sections = []
-    shown = 0
-    for role, values, scales in zip(ROLES, of.values, of.scales, strict=True):
-        if not values:
-            sections.append(b"\0")
-            continue
-        exact = {site: values[site].astype(np.float64) for site in SITES if site in values}
-        if role == "own":
-            shown = _shown_site(of, exact)
-        sections.append(_section(exact, None if scales is None else _as_read(scales)))
+def pack_values(versions: Sequence[ExampleColumns]) -> list[bytes]:
+    """The values of the examples of some versions, in their order. ValueError for ones that cannot
+    be."""
+    sections = pack_sections(
+        [
+            Numbers(values, scales)
+            for of in versions
+            for values, scales in zip(of.values, of.scales, strict=True)
+        ]
+    )
     parts = [len(one).to_bytes(3, "little") + one for one in sections]
-    return bytes([FORMAT, shown]) + b"".join(parts)
-
-
-def _as_read(scales: FloatArray) -> Singles | None:
-    """Scales as they will be read; None if one of them is not stored."""
-    codes, there = scale_codes(scales)
-    return scales_of(codes) if there.all() else None
-
-
-def _section(exact: dict[Site, npt.NDArray[np.float64]], scales: Singles | None) -> bytes:
-    made = [bytes([sum(1 << SITES.index(site) for site in exact)])]
-    values: dict[Site, Singles] = {}  # as they will be read
-    for site, numbers in exact.items():
-        way, parameters, derived, misses = _best(site, exact, values, scales)
-        codes = value_codes.encode(numbers if way == PLAIN else numbers[misses])
-        if values:
-            made.append(bytes([way]))
-        if way == PLAIN:
-            values[site] = value_codes.decode(codes)
-            made.append(code_streams.pack(codes))
-        else:
-            derived[misses] = value_codes.decode(codes)
-            values[site] = derived
-            made.append(np.array(parameters, "<f4").tobytes())
-            made.append(code_streams.pack_some(misses, codes, len(numbers)))
-    return b"".join(made)
-
-
-def _best(
-    site: Site,
-    exact: dict[Site, npt.NDArray[np.float64]],
-    values: dict[Site, Singles],
-    scales: Singles | None,
-) -> tuple[int, tuple[float, ...], Singles, npt.NDArray[np.intp]]:
-    """How a site is made best from those before it: the way, its parameters, what it gives, and
-    where that is too far off."""
-    nothing = PLAIN, (), np.zeros(0, np.float32), np.zeros(0, np.intp)
-    few = _FEW * len(exact[site])
-    for way, parameters in _ways(site, exact, scales):
-        derived = _derived(way, parameters, values, scales)
-        bound = _bound(way, parameters, exact, values, scales, site)
-        off = np.abs(derived.astype(np.float16).astype(np.float64) - exact[site])
-        misses = np.flatnonzero(~(off <= bound))
-        if len(misses) <= few:
-            return way, parameters, derived, misses
-    return nothing
-
-
-def _ways(
-    site: Site, exact: dict[Site, npt.NDArray[np.float64]], scales: Singles | None
-) -> Iterable[tuple[int, tuple[float, ...]]]:
-    if site == "pre" or "pre" not in exact:
-        return
-    before_norm = site == "post" and "mid" in exact
-    if site == "post" and not before_norm:
-        yield from ((FUNCTION + number, ()) for number in range(len(FUNCTIONS)))
-    elif scales is not None:
-        yield (AFFINE, _fit(exact, scales)) if before_norm else (SOLU, ())
-
-
-def _derived(
-    way: int, parameters: Sequence[float], values: Mapping[Site, Singles], scales: Singles | None
-) -> Singles:
-    """What a way gives from the sites before."""
-    if way >= FUNCTION:
-        codes = value_codes.encode(values["pre"])
-        return value_codes.function_values(way - FUNCTION, codes)
-    assert scales is not None
-    if way == SOLU:
-        pre = values["pre"]
-        made: Singles = pre * np.exp(np.minimum(pre - scales[0], 0))
-    else:
-        weight, bias = np.float32(parameters[0]), np.float32(parameters[1])
-        made = (values["mid"] * scales[2] - scales[1]) * weight + bias
-    return np.clip(made, -65_504, 65_504)
-
-
-def _bound(
-    way: int,
-    parameters: Sequence[float],
-    exact: Mapping[Site, npt.NDArray[np.float64]],
-    values: Mapping[Site, Singles],
-    scales: Singles | None,
-    site: Site,
-) -> npt.NDArray[np.float64]:
-    """How far what a way gives may lie from what was computed: the stated precision."""
-    rounding = 2 * (HALF_RELATIVE * np.abs(exact[site]) + HALF_ABSOLUTE)
-    found: npt.NDArray[np.float64]
-    if way >= FUNCTION:
-        found = _function_allowed(exact["pre"]) + rounding
-        return found
-    if way == SOLU:
-        found = MID_PRECISION * np.abs(exact[site]) + rounding
-        return found
-    assert scales is not None
-    terms = np.abs(values["mid"] * scales[2]) + np.abs(scales[1])
-    found = POST_PRECISION * terms.astype(np.float64) * abs(parameters[0]) + rounding
-    return found
-
-
-def stated_bounds(
-    computed: Mapping[Site, npt.ArrayLike], terms: npt.ArrayLike | None = None
-) -> dict[Site, npt.NDArray[np.float64]]:
-    """How far a snippet's stored values may lie from those that were computed, at each site.
-
-    `terms`: of `post` after a LayerNorm what POST_PRECISION is a part of.
-    """
-    made: dict[Site, npt.NDArray[np.float64]] = {}
-    for site, numbers in computed.items():
-        exact = np.abs(np.asarray(numbers, np.float64))
-        derived = 0 * exact
-        if site == "mid":
-            derived = MID_PRECISION * exact
-        elif site == "post" and "mid" in computed:
-            derived = POST_PRECISION * 1.02 * np.asarray(0 if terms is None else terms, np.float64)
-        elif site == "post" and "pre" in computed:
-            derived = _function_allowed(computed["pre"])
-        rounding = 3 * (HALF_RELATIVE * exact + HALF_ABSOLUTE)
-        made[site] = np.maximum(allowed(numbers), derived + rounding)
-    return made
-
-
-def _function_allowed(pre: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """How far a function's value may lie from that of these."""
-    found: npt.NDArray[np.float64] = STEEPEST * allowed(pre)
-    return found
-
-
-def _fit(exact: dict[Site, npt.NDArray[np.float64]], scales: Singles) -> tuple[float, float]:
-    """Weight and bias of the LayerNorm at this neuron: least squares of relative errors, the second
-    time without what lies far off."""
-    normal = exact["mid"] * scales[2] - scales[1].astype(np.float64)
-    post = exact["post"]
-    care = 1 / (np.abs(normal) + 0.05)
-    weight, bias = _line(normal, post, care**2)
-    off = np.abs(post - (weight * normal + bias)) * care
-    near = off <= 8 * np.median(off) + 1e-4
-    return _line(normal[near], post[near], care[near] ** 2)
-
-
-def _line(
-    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], care: npt.NDArray[np.float64]
-) -> tuple[float, float]:
-    """Slope and intercept in single precision."""
-    total = care.sum()
-    x_mean, y_mean = (care * x).sum() / total, (care * y).sum() / total
-    spread = (care * (x - x_mean) ** 2).sum()
-    slope = (care * (x - x_mean) * (y - y_mean)).sum() / spread if spread > 0 else 0.0
-    return float(np.float32(slope)), float(np.float32(y_mean - slope * x_mean))
+    return [
+        bytes([FORMAT, _shown_site(of)]) + b"".join(parts[i : i + len(ROLES)])
+        for i, of in zip(range(0, len(parts), len(ROLES)), versions, strict=True)
+    ]
 
 
 class RoleValues(SnippetValues):
@@ -382,7 +222,7 @@ class _Role:
             parameters = np.frombuffer(packed, "<f4", width, at).tolist()
             misses, codes, at = code_streams.unpack_some(packed, self.n, at + 4 * width)
             scales = self._scales() if way in (SOLU, AFFINE) else None
-            values = _derived(way, parameters, self._values, scales)
+            values = derived(way, parameters, self._values, scales)
             values[misses] = value_codes.decode(codes)
             self._values[site] = values
         self._at = at
@@ -500,12 +340,13 @@ def _roles(side: Side, places: Places, packed: bytes, scales_at: ScalesAt) -> li
 _SITES_OF = [tuple(site for bit, site in enumerate(SITES) if mask >> bit & 1) for mask in range(8)]
 
 
-def _shown_site(of: ExampleColumns, exact: dict[Site, npt.NDArray[np.float64]]) -> int:
+def _shown_site(of: ExampleColumns) -> int:
     """The site, as a bit, whose values at the focus are the activations; 0 if none's are."""
     at = np.cumsum(of["length"]) - of["length"] + of["before"]
     activations = _as_halves(of.activation)
+    own = of.values[0]
     for site in reversed(SITES):
-        if site in exact and (_as_halves(exact[site][at]) == activations).all():
+        if site in own and (_as_halves(own[site][at]) == activations).all():
             return 1 << SITES.index(site)
     return 0
 

@@ -80,7 +80,7 @@ def pack_neurons(records: Sequence[NeuronRecord], n_vocabulary: int) -> PackedRo
 def pack_examples(versions: Sequence[ExampleColumns]) -> PackedRows:
     """All examples of some versions, on windows that are loaded before."""
     with refused("examples"):
-        made = [rows.of_examples(0, one) for one in versions]
+        made = rows.of_examples(0, versions)
     places = [np.stack([one["document"], one["window"]], axis=1) for one in versions]
     windows = np.unique(np.concatenate([_NO_WINDOWS, *places]), axis=0)
     n = sum(map(len, versions))
@@ -93,11 +93,19 @@ def pack_token_neurons(
     spreads: Mapping[tuple[Side, int], TokenSpreadRecord],
 ) -> PackedRows:
     """Rows of the inverted index; they take less where the spread of their layer is given."""
+    of_layer: dict[tuple[Side, int], list[int]] = {}
+    for i, one in enumerate(records):
+        of_layer.setdefault((one.side, one.layer), []).append(i)
+    made: list[Row] = [()] * len(records)
     with refused("token neurons"):
-        made = [
-            rows_tokens.of_token_neurons(0, r, n_vocabulary, spreads.get((r.side, r.layer)))
-            for r in records
-        ]
+        for layer, places in of_layer.items():
+            some = [records[i] for i in places]
+            for i, row in zip(
+                places,
+                rows_tokens.of_token_neurons(0, some, n_vocabulary, spreads.get(layer)),
+                strict=True,
+            ):
+                made[i] = row
     return PackedRows("token neurons", len(records), _by_name({tables_tokens.token_neuron: made}))
 
 

@@ -1,5 +1,6 @@
 """Packed arrays, all little-endian. Those of examples are in `store.example_packing`, those of
-mined counterexamples in `store.mined_packing`, the scales of windows in `store.token_scales`.
+mined counterexamples in `store.mined_packing`, of the inverted index in `store.firing_packing`, the
+scales of windows in `store.token_scales`.
 
 counts      `store.bit_lengths`
 histograms  a byte that says which sites (bit i: SITES[i]); then, of one site after the other, how
@@ -13,11 +14,6 @@ singles     "<f4": edges, directions
 numbers     "<f8", NaN where undefined
 mass        the largest bin as "<f8", then the steps from bin to bin (`store.bit_lengths`) of the
             codes of the bins' shares of it (`store.log_codes`)
-firing      versions on a token: a byte, whether means and maxima follow; the code of the first mean
-            in SD "<i2" (`store.log_codes`), then frames (`store.bit_frames`) of neuron ids, of the
-            codes of means in SD, each less the one before, and of maxima in SD, less those of the
-            means; where they do not follow also of means and maxima
-spread      means, then standard deviations, "<f4"
 partners    frames of kind, rank, layer and neuron, then correlations "<f4"
 """
 
@@ -39,7 +35,6 @@ LARGEST_HALF = 65_504.0
 EFFECT_DTYPE = np.dtype("<f4")
 NUMBER_DTYPE = np.dtype("<f8")
 TALLY_DTYPE = np.dtype("<u4")
-FIRST_DTYPE = np.dtype("<i2")
 
 #: Bands that a score may be of, a bit each: the shown ones from the top to q0-50, and the middle.
 SCORES = (*BANDS[:6], "max25-50")
@@ -314,86 +309,6 @@ def unpack_token_count_arrays(packed: bytes, n_tokens: int) -> tuple[TokenArray,
     length = len(packed) // (width + TALLY_DTYPE.itemsize)
     counts = np.frombuffer(packed, TALLY_DTYPE, offset=length * width).astype(np.int64)
     return unpack_tokens(packed[: length * width], n_tokens), counts
-
-
-def pack_firing(
-    neurons: npt.ArrayLike,
-    mean: npt.ArrayLike,
-    mean_sd: npt.ArrayLike,
-    highest: npt.ArrayLike,
-    highest_sd: npt.ArrayLike,
-    spread: FloatArray | None = None,
-) -> bytes:
-    """Versions that fire on a token, [length] each. ValueError if lengths or signs are wrong.
-
-    `spread`: means and standard deviations of the layer's versions, [2, n]; with it, what is not in
-    standard deviations is left out wherever it follows.
-    """
-    ids = np.asarray(neurons, np.int64)
-    if ids.size and ids.min() < 0:
-        raise ValueError(f"{ids.min()} is no neuron")
-    values = [np.asarray(each, np.float32) for each in (mean, highest, mean_sd, highest_sd)]
-    if any(each.shape != ids.shape for each in values):
-        raise ValueError("versions on a token and their values differ in number")
-    both, both_sd = np.array(values[:2]), np.array(values[2:])
-    if not (np.isfinite(both).all() and np.isfinite(both_sd).all()):
-        raise ValueError("a version on a token has a value that is not finite")
-    codes = log_codes.encode(both_sd)
-    follows = spread is not None and _follows(codes, both, ids, spread)
-    first = int(codes[0, 0]) if ids.size else 0
-    # By descending mean in SD: small steps. A token that is there once has one activation.
-    columns = [ids, np.diff(codes[0], prepend=first), codes[1] - codes[0]]
-    if not follows:
-        columns += [*log_codes.encode(both)]
-    return bytes([follows]) + np.array(first, FIRST_DTYPE).tobytes() + bit_frames.pack(columns)
-
-
-def unpack_firing(
-    packed: bytes, spread: FloatArray | None = None
-) -> tuple[TokenArray, FloatArray, FloatArray, HalfArray, FloatArray]:
-    """Neurons, means, means in SD, maxima and maxima in SD of `pack_firing`, with its spread."""
-    follows = bool(packed[0])
-    first = int.from_bytes(packed[1:3], "little", signed=True)
-    neurons, steps, *columns = bit_frames.unpack(packed[3:], 3 if follows else 5)
-    codes = np.cumsum(steps) + first
-    mean_sd, highest_sd = log_codes.decode(codes), log_codes.decode(columns[0] + codes)
-    if not follows:
-        mean, highest = log_codes.decode(columns[1]), log_codes.decode(columns[2])
-    elif spread is not None:
-        mean, highest = (_from_sd(each, neurons, spread) for each in (mean_sd, highest_sd))
-    else:
-        raise ValueError("the spread of a layer's versions is missing")
-    halves = np.clip(highest, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
-    return neurons.astype(np.int32), mean, mean_sd, halves, highest_sd
-
-
-def _from_sd(in_sd: FloatArray, ids: npt.NDArray[np.int64], spread: FloatArray) -> FloatArray:
-    found: FloatArray = in_sd * spread[1][ids] + spread[0][ids]
-    return found
-
-
-def _follows(
-    codes: npt.NDArray[np.int64], exact: FloatArray, ids: npt.NDArray[np.int64], spread: FloatArray
-) -> bool:
-    """Whether values [2, length] follow from those in SD, each to a part of its distance from the
-    mean."""
-    if ids.max(initial=-1) >= spread.shape[1]:
-        return False
-    in_sd = log_codes.decode(codes)
-    off = np.abs(_from_sd(in_sd, ids, spread) - exact)
-    distance = np.abs(in_sd * spread[1][ids])
-    allowed = log_codes.PRECISION * distance + 2.0**-11 * np.abs(exact) + 2.0**-24
-    return bool((off <= allowed).all())
-
-
-def pack_spread(mean: npt.ArrayLike, std: npt.ArrayLike) -> bytes:
-    """Means and standard deviations of the versions of a layer."""
-    return pack_singles(np.stack([np.asarray(mean), np.asarray(std)]))
-
-
-def unpack_spread(packed: bytes) -> FloatArray:
-    """The numbers of `pack_spread`, [2, n]."""
-    return unpack_singles(packed).reshape(2, -1)
 
 
 def pack_partners(partners: Sequence[tuple[int, int, int, int, float]]) -> bytes:

@@ -6,7 +6,7 @@ Both directions of a table stand beside each other, so that they change together
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -152,11 +152,14 @@ def of_beside(record: NeuronRecord, n_vocabulary: int) -> Row:
     return (packed, *(packing.pack_effects(one, n_vocabulary) for one in both))
 
 
-def of_examples(run_key: int, examples: ExampleColumns) -> Row:
-    """Columns of `example` up to `snippets`: all of one version. ValueError for one that cannot
+def of_examples(run_key: int, versions: Sequence[ExampleColumns]) -> list[Row]:
+    """Columns of `example` up to `snippets`, a row a version. ValueError for examples that cannot
     be."""
-    version = _version(run_key, examples)
-    return (*version, pack_places(examples), pack_values(examples))
+    places = [pack_places(one) for one in versions]  # which names those that cannot be
+    return [
+        (*_version(run_key, one), *packed)
+        for one, *packed in zip(versions, places, pack_values(versions), strict=True)
+    ]
 
 
 def to_neuron(

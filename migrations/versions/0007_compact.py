@@ -28,6 +28,7 @@ from store import mined_packing, packing
 from store.evidence_records import CounterexampleRecord
 from store.example_columns import of_records
 from store.example_packing import pack_places, pack_values, unpack, unpack_places
+from store.firing_packing import Firing, pack_firing, pack_spread, unpack_firing, unpack_spread
 from store.records import BANDS, ExampleRecord, OtherValues
 from store.token_records import spread_of
 from store.token_scales import ScaleCodes, Snippets
@@ -67,7 +68,7 @@ def upgrade() -> None:
     _rewrite_firing(
         _made_spreads(),
         lambda packed, spread: _old_firing(packed),
-        lambda read, spread: packing.pack_firing(*read, spread=spread),
+        lambda read, spread: pack_firing([Firing(*read)], spread)[0],
     )
     _rewrite_arrays("hidden_curve", "mass", _old_mass, packing.pack_mass)
     _rewrite_arrays("joint_density", "counts", _old_counts, packing.pack_counts)
@@ -79,7 +80,7 @@ def downgrade() -> None:
     _counterexamples_apart()
     _rewrite_arrays("joint_density", "counts", packing.unpack_counts, _as_old_counts)
     _rewrite_arrays("hidden_curve", "mass", packing.unpack_mass, _as_old_mass)
-    _rewrite_firing(_spreads(), packing.unpack_firing, lambda read, spread: _as_old_firing(*read))
+    _rewrite_firing(_spreads(), unpack_firing, lambda read, spread: _as_old_firing(*read))
     op.drop_table("token_spread")
     _part_examples()
     _remake(
@@ -367,7 +368,7 @@ def _examples_together(rows: list[Row]) -> list[Row]:
     made = []
     for place, some in _by_version(rows):
         columns = of_records([_old_example(row) for row in some])
-        made.append(place | {"places": pack_places(columns), "snippets": pack_values(columns)})
+        made.append(place | {"places": pack_places(columns), "snippets": pack_values([columns])[0]})
     return made
 
 
@@ -512,7 +513,7 @@ def _made_spreads() -> Spreads:
         n = 1 + max(connection.scalar(last) or 0, *(int(one[0].max(initial=0)) for one in read))
         found = spread_of(place.side, place.layer, n, entries)
         made[tuple(place)] = np.stack([found.mean, found.std])
-        packed = packing.pack_spread(found.mean, found.std)
+        packed = pack_spread(found.mean, found.std)
         values = dict(zip(("run_key", "side", "layer", "spread"), (*place, packed), strict=True))
         connection.execute(_spread().insert(), values)
     return made
@@ -520,7 +521,7 @@ def _made_spreads() -> Spreads:
 
 def _spreads() -> Spreads:
     found = op.get_bind().execute(_spread().select()).all()
-    return {tuple(row[:3]): packing.unpack_spread(row.spread) for row in found}
+    return {tuple(row[:3]): unpack_spread(row.spread) for row in found}
 
 
 def _rewrite_firing(

@@ -11,14 +11,13 @@ import pytest
 from store import code_streams, value_codes
 from store.example_columns import of_records
 from store.example_packing import (
-    POST_PRECISION,
     pack_places,
     pack_values,
-    stated_bounds,
     unpack,
     unpack_places,
 )
 from store.records import ExampleRecord, OtherValues, Side, Site
+from store.section_ways import POST_PRECISION, stated_bounds
 from store.token_scales import ScaleCodes, Snippets, pack_scales
 
 WIDTH, LENGTH, N = 64, 20, 52
@@ -76,7 +75,7 @@ def halves(**values: Any) -> dict[Site, Any]:
 
 def come_back(made: Made, scales_at: Callable[[Side], ScaleCodes] | None = None) -> list[Any]:
     places = unpack_places(pack_places(of_records(made.records)))
-    packed = pack_values(of_records(made.records))
+    packed = pack_values([of_records(made.records)])[0]
     return unpack("left", 1, 7, places, packed, scales_at or made.scales_at)
 
 
@@ -146,7 +145,7 @@ def test_what_half_precision_cannot_hold_is_its_largest() -> None:
 
 def test_what_follows_takes_no_room() -> None:
     with_scales, without = (
-        len(pack_values(of_records(Made(2, scaled=each).records))) for each in (True, False)
+        len(pack_values([of_records(Made(2, scaled=each).records)])[0]) for each in (True, False)
     )
     assert with_scales < 0.6 * without
     assert with_scales < 1.3 * 2 * N * LENGTH  # `pre` of both versions, about nine bits each
@@ -171,8 +170,8 @@ def test_single_values_that_do_not_follow_are_kept() -> None:
     assert abs(found[5].values["mid"][3] - 12.5) <= value_codes.allowed(12.5)
     assert abs(found[9].values["post"][0] + 7) <= value_codes.allowed(7.0)
     assert (
-        len(pack_values(of_records(made.records)))
-        < len(pack_values(of_records(Made(4).records))) + 40
+        len(pack_values([of_records(made.records)])[0])
+        < len(pack_values([of_records(Made(4).records)])[0]) + 40
     )
 
 
@@ -228,11 +227,11 @@ def test_streams_of_codes_come_back(n: int, spread: int) -> None:
 
 def test_an_empty_version_and_a_newer_format_are_told() -> None:
     made = Made(7)
-    packed = pack_values(of_records(made.records))
+    packed = pack_values([of_records(made.records)])[0]
     places = unpack_places(pack_places(of_records(made.records)))
     with pytest.raises(ValueError, match="newer"):
         unpack("left", 1, 7, places, b"\xff" + packed[1:], made.scales_at)
     for record in made.records:
         record.values = {}
     with pytest.raises(ValueError, match="no values"):
-        pack_values(of_records(made.records))
+        pack_values([of_records(made.records)])[0]

@@ -11,8 +11,8 @@ from sqlalchemy import select, text
 
 from store import evidence, examples, neurons, runs, schema, search, tables, value_codes
 from store.engine import Engine, open_engine, reading
-from store.example_packing import stated_bounds
 from store.records import BANDS, ExampleRecord
+from store.section_ways import stated_bounds
 from tests.store.test_round_trip import assert_as_stored, assert_same, example_place
 from tests.synthetic_evidence import publish_synthetic_evidence
 from tests.synthetic_run import publish_synthetic, synthetic

@@ -20,6 +20,7 @@ from store import (
     value_codes,
 )
 from store.example_packing import unpack, unpack_places
+from store.firing_packing import unpack_firing, unpack_spread
 from store.token_scales import Snippets, scales_of
 
 
@@ -41,13 +42,13 @@ def test_windows_and_histograms() -> None:
 
 
 def test_what_fires_on_a_token_and_partners() -> None:
-    firing = packing.unpack_firing(
+    firing = unpack_firing(
         bytes.fromhex("00b408030403a38069062d20003a069a5000d21e084b3100de1f084b3100")
     )
     wanted = ([7, 2, 9], [2, 1, 0.25], [3.5, 2.5, 1.5], [4, 2, 0.5], [6, 5, 2])
     for found, exact in zip(firing, wanted, strict=True):
         assert found.tolist() == pytest.approx(exact, rel=0.005)
-    spread = packing.unpack_spread(bytes.fromhex("0000003f000080bf000000400000803e"))
+    spread = unpack_spread(bytes.fromhex("0000003f000080bf000000400000803e"))
     assert spread.tolist() == [[0.5, -1], [2, 0.25]]
     partners = bytes.fromhex("0200014000000001800604700000003f000080be")
     assert list(packing.unpack_partners(partners)) == [(0, 0, 1, 17, 0.5), (1, 0, 0, 3, -0.25)]

@@ -11,8 +11,8 @@ import pytest
 
 from store import examples, log_codes, neurons, runs, value_codes, vocabulary
 from store.engine import Engine
-from store.example_packing import stated_bounds
 from store.records import BANDS, ExampleRecord
+from store.section_ways import stated_bounds
 from store.types import clean_text
 from tests.synthetic_run import DEAD, load, publish_synthetic, synthetic
 

@@ -17,9 +17,9 @@ import torch
 
 from store import runs
 from store.engine import Engine, open_engine
-from store.example_packing import stated_bounds
 from store.histogram_edges import inner_edges
 from store.records import BANDS, NeuronRecord, RunRecord, ShownExample
+from store.section_ways import stated_bounds
 from tests import databases
 from tests.worker.published import versions
 from tests.worker.test_hashing import plain_hash

@@ -139,7 +139,7 @@ class Altering:
             one.scales = {"left": of_tokens}
         changed = sorted(change(found), key=lambda one: (BANDS.index(one.band), one.rank))
         self.connection.execute(delete(table).where(*self.of(table)))
-        packed_row = rows.of_examples(self.key, of_records(changed))
+        (packed_row,) = rows.of_examples(self.key, [of_records(changed)])
         beside = row.partners, row.promoted, row.suppressed
         insert_rows(self.connection, table, [(*packed_row, *beside)])
 

@@ -9,9 +9,9 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from store.example_packing import MID_PRECISION, POST_PRECISION, stated_bounds
 from store.histogram_edges import N_BINS, inner_edges
 from store.records import OtherValues, ShownExample, Site
+from store.section_ways import MID_PRECISION, POST_PRECISION, stated_bounds
 from store.value_codes import PRECISION
 from worker.sample import to_half
 from worker.settings import StatisticsSettings
