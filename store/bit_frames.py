@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from store import sevens
+from store.bit_words import packed_bits
 
 Longs = npt.NDArray[np.int64]
 
@@ -46,28 +47,12 @@ def pack_all(columns: Longs, lengths: Sequence[int]) -> list[bytes]:
     widths = np.frexp((most - least).astype(np.float64))[1].astype(np.int64)
     if (least < -(1 << 31)).any() or (least >= 1 << 31).any() or (widths > 31).any():
         raise ValueError("a number is too large to be packed")
-    bits = _bits(flat - np.repeat(least, sizes), widths, sizes)
+    bits = packed_bits(flat - np.repeat(least, sizes), widths, sizes, "big")
     parts = [
         sevens.write_signed(first) + bytes([width]) + packed
         for first, width, packed in zip(least.tolist(), widths.tolist(), bits, strict=True)
     ]
     return [sevens.write(length) + b"".join(parts[i::n]) for i, length in enumerate(lengths)]
-
-
-def _bits(numbers: Longs, widths: Longs, sizes: Longs) -> list[bytes]:
-    """So many numbers in so many bits each, again and again; each time filled up to a byte."""
-    n_bits = sizes * widths
-    n_bytes = -(-n_bits // 8)
-    ends = np.cumsum(n_bytes)
-    filled = 8 * (ends - n_bytes) - (np.cumsum(n_bits) - n_bits)  # bits before that fill up bytes
-    width = np.repeat(widths, sizes)
-    last = np.cumsum(width)
-    place = np.arange(int(n_bits.sum()))
-    bit = place - np.repeat(last - width, width)
-    bits = np.zeros(8 * int(n_bytes.sum()), np.uint8)
-    bits[place + np.repeat(filled, n_bits)] = (np.repeat(numbers, width) >> bit) & 1
-    packed = np.packbits(bits).tobytes()
-    return [packed[end - n : end] for n, end in zip(n_bytes.tolist(), ends.tolist(), strict=True)]
 
 
 def unpack(packed: bytes, n_columns: int) -> list[Longs]:

@@ -1,7 +1,7 @@
 """A version's examples as two packed arrays: where they stand, and their values.
 
     columns = of_records(records)                   or as the gather pass has them
-    places = pack_places(columns)                   read alone where values are not wanted
+    places, = pack_places([columns])                read alone where values are not wanted
     values, = pack_values([columns])                what they share stands with the windows
     records = unpack(side, layer, neuron, unpack_places(places), values, scales_at)
 
@@ -65,22 +65,36 @@ ScalesAt = Callable[[Side], ScaleCodes]
 _HEAD = np.dtype([("format", "u1"), ("n", "<u2")])
 
 
-def pack_places(of: ExampleColumns) -> bytes:
-    """Where a version's examples stand. ValueError for one that cannot be."""
-    columns, n = of.fields, len(of)
+def pack_places(versions: Sequence[ExampleColumns]) -> list[bytes]:
+    """Where the examples of some versions stand. ValueError for one that cannot be."""
+    for of in versions:
+        _check_places(of)
+    if not versions:
+        return []
+    framed = np.concatenate([of.fields[:_FRAMED] for of in versions], axis=1)
+    made = []
+    for of, frames in zip(
+        versions, bit_frames.pack_all(framed, list(map(len, versions))), strict=True
+    ):
+        n = len(of)
+        head = np.array((FORMAT, n), _HEAD).tobytes()
+        activations = of.activation.astype("<f4").tobytes()
+        quantiles = _folded(of.quantiles).astype("<f2").tobytes()
+        steps = of.fields[_FRAMED:].astype("<i4", order="C")
+        steps[:, 1:] -= steps[:, :-1].copy()
+        planes = steps.view(np.uint8).reshape(len(steps), n, 4).transpose(0, 2, 1)
+        made.append(head + activations + quantiles + frames + _deflate(planes.tobytes()))
+    return made
+
+
+def _check_places(of: ExampleColumns) -> None:
+    columns = of.fields
     if columns.min(initial=0) < 0 or columns.max(initial=0) >= 1 << 31:
         raise ValueError(f"{of.name}: an example's place is negative or too large")
-    if len(set(zip(of["band"].tolist(), of["rank"].tolist(), strict=True))) < n:
+    if len(set(zip(of["band"].tolist(), of["rank"].tolist(), strict=True))) < len(of):
         raise ValueError(f"{of.name}: two examples of one band and rank")
     if (of["before"] >= of["length"]).any() or (of["before"] > of["position"]).any():
         raise ValueError(f"{of.name}: focus outside the snippet")
-    head = np.array((FORMAT, n), _HEAD).tobytes()
-    activations = of.activation.astype("<f4").tobytes()
-    quantiles = _folded(of.quantiles).astype("<f2").tobytes()
-    steps = np.ascontiguousarray(np.diff(columns[_FRAMED:], axis=1, prepend=0), "<i4")
-    planes = steps.view(np.uint8).reshape(len(steps), n, 4).transpose(0, 2, 1)
-    frames = bit_frames.pack(list(columns[:_FRAMED]))
-    return head + activations + quantiles + frames + _deflate(planes.tobytes())
 
 
 @dataclass(frozen=True)

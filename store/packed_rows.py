@@ -21,8 +21,8 @@ from store import rows, rows_tokens, tables, tables_tokens
 from store.bulk import Row, refused
 from store.example_columns import ExampleColumns
 from store.records import NeuronRecord, Side, WindowRecord
+from store.scale_packing import Scales
 from store.token_records import TokenNeuronsRecord, TokenSpreadRecord
-from store.token_scales import Scales
 
 Kind = Literal["windows", "neurons", "examples", "token neurons"]
 
@@ -54,7 +54,7 @@ def pack_windows(
 ) -> PackedRows:
     """Token windows with the scales of their tokens."""
     with refused("windows"):
-        made = [rows.of_window(0, r, n_vocabulary, scales=scales_of(r)) for r in records]
+        made = rows.of_windows(0, records, n_vocabulary, list(map(scales_of, records)))
     places = np.array([(r.document, r.window) for r in records], np.int64).reshape(-1, 2)
     return PackedRows("windows", len(records), _by_name({tables.window: made}), places)
 
@@ -65,14 +65,13 @@ def pack_neurons(records: Sequence[NeuronRecord], n_vocabulary: int) -> PackedRo
     made: dict[Table, list[Row]] = {
         table: [] for table in (tables.hook_point, tables.neuron, tables.histogram)
     }
-    beside: dict[Row, Row] = {}
     with refused("neurons"):
         for record in records:
             made[tables.hook_point] += rows.of_hook_points(0, record)
             made[tables.neuron].append(rows.of_neuron(0, record))
             made[tables.histogram].append(rows.of_histogram(0, record))
-            version = made[tables.histogram][-1][1:4]
-            beside[version] = rows.of_beside(record, n_vocabulary)
+        versions = [row[1:4] for row in made[tables.histogram]]
+        beside = dict(zip(versions, rows.of_beside(records, n_vocabulary), strict=True))
     made[tables.hook_point] = list(dict.fromkeys(made[tables.hook_point]))
     return PackedRows("neurons", len(records), _by_name(made), beside=beside)
 

@@ -311,10 +311,17 @@ def unpack_token_count_arrays(packed: bytes, n_tokens: int) -> tuple[TokenArray,
     return unpack_tokens(packed[: length * width], n_tokens), counts
 
 
-def pack_partners(partners: Sequence[tuple[int, int, int, int, float]]) -> bytes:
-    """(kind, rank, layer, neuron, correlation) in their order: frames, then correlations."""
-    whole = np.array([one[:4] for one in partners], np.int64).reshape(-1, 4).T
-    return bit_frames.pack(list(whole)) + pack_singles([one[4] for one in partners])
+def pack_partners(
+    versions: Sequence[Sequence[tuple[int, int, int, int, float]]],
+) -> list[bytes]:
+    """(kind, rank, layer, neuron, correlation) of some versions, in their order: frames, then
+    correlations."""
+    whole = np.array([one[:4] for partners in versions for one in partners], np.int64)
+    frames = bit_frames.pack_all(whole.reshape(-1, 4).T, list(map(len, versions)))
+    return [
+        packed + pack_singles([one[4] for one in partners])
+        for packed, partners in zip(frames, versions, strict=True)
+    ]
 
 
 def unpack_partners(packed: bytes) -> list[tuple[int, int, int, int, float]]:

@@ -29,7 +29,7 @@ from store.records import (
     SiteStatistics,
     WindowRecord,
 )
-from store.token_scales import Scales, pack_scales
+from store.scale_packing import Scales, pack_scales
 from store.types import clean_text
 
 #: Kinds of partners by the number that stands for them.
@@ -52,16 +52,31 @@ def of_document(run_key: int, record: DocumentRecord, stage: str | None = None) 
 
 
 def of_window(
-    run_key: int,
-    record: WindowRecord,
-    n_vocabulary: int,
-    stage: str | None = None,
-    scales: Scales | None = None,
+    run_key: int, record: WindowRecord, n_vocabulary: int, stage: str | None = None
 ) -> Row:
-    """A row of `window`; `stage` as for documents, `scales` what its examples need."""
-    tokens = packing.pack_window(record.tokens, n_vocabulary)
-    packed = pack_scales(scales) if scales else None
-    return run_key, int(record.document), int(record.window), tokens, packed, stage
+    """A row of `window` without scales; `stage` as for documents."""
+    return of_windows(run_key, [record], n_vocabulary, [None], stage)[0]
+
+
+def of_windows(
+    run_key: int,
+    records: Sequence[WindowRecord],
+    n_vocabulary: int,
+    scales: Sequence[Scales | None],
+    stage: str | None = None,
+) -> list[Row]:
+    """Rows of `window`, with the scales that their examples need."""
+    return [
+        (
+            run_key,
+            int(record.document),
+            int(record.window),
+            packing.pack_window(record.tokens, n_vocabulary),
+            packed,
+            stage,
+        )
+        for record, packed in zip(records, pack_scales(scales), strict=True)
+    ]
 
 
 def of_layer(run_key: int, record: LayerRecord) -> Row:
@@ -139,23 +154,30 @@ def of_histogram(run_key: int, record: NeuronRecord) -> Row:
     return (*_version(run_key, record), packing.pack_histograms(counts_of))
 
 
-def of_beside(record: NeuronRecord, n_vocabulary: int) -> Row:
-    """Columns `partners` to `suppressed` of `example`, which belong to the version itself."""
+def of_beside(records: Sequence[NeuronRecord], n_vocabulary: int) -> list[Row]:
+    """Columns `partners` to `suppressed` of `example`, which belong to the versions themselves."""
     partners = [
-        (KINDS.index(p.kind), int(p.rank), int(p.layer), int(p.neuron), float(p.correlation))
-        for p in sorted(record.partners, key=lambda p: (p.kind, p.rank))
+        [
+            (KINDS.index(p.kind), int(p.rank), int(p.layer), int(p.neuron), float(p.correlation))
+            for p in sorted(record.partners, key=lambda p: (p.kind, p.rank))
+        ]
+        for record in records
     ]
-    packed, effects = packing.pack_partners(partners), record.logit_effects
-    if effects is None:
-        return packed, None, None
-    both = (effects.promoted, effects.suppressed)
-    return (packed, *(packing.pack_effects(one, n_vocabulary) for one in both))
+    made: list[Row] = []
+    for record, packed in zip(records, packing.pack_partners(partners), strict=True):
+        effects = record.logit_effects
+        if effects is None:
+            made.append((packed, None, None))
+            continue
+        both = (effects.promoted, effects.suppressed)
+        made.append((packed, *(packing.pack_effects(one, n_vocabulary) for one in both)))
+    return made
 
 
 def of_examples(run_key: int, versions: Sequence[ExampleColumns]) -> list[Row]:
     """Columns of `example` up to `snippets`, a row a version. ValueError for examples that cannot
     be."""
-    places = [pack_places(one) for one in versions]  # which names those that cannot be
+    places = pack_places(versions)  # which names those that cannot be
     return [
         (*_version(run_key, one), *packed)
         for one, *packed in zip(versions, places, pack_values(versions), strict=True)

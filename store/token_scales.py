@@ -7,7 +7,7 @@ store them (`store.example_packing`). A window keeps them beside its tokens, of 
 examples of a layer show.
 
     codes = scale_codes(scales)                 [3, length] whole numbers, as they are stored
-    packed = pack_scales({("left", 0): scales}) of one window; None where there is nothing
+    packed = pack_scales([{("left", 0): scales}]) see `store.scale_packing`
     codes = Snippets(spans).codes("left", 0)    [3, all tokens of all spans], one after the other
 
 packed      for each side and layer: 2 · layer + (1 for the right side) and the section's length,
@@ -23,15 +23,14 @@ section     a byte: twice the number of spans, and 1 more if position 0 is there
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from operator import mul
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from store import sevens
 from store.bit_words import words_at
-from store.records import SIDES, FloatArray, Side
+from store.records import SIDES, Side
 
 ScaleCodes = npt.NDArray[np.int64]
 
@@ -40,23 +39,7 @@ _OF_LOG_Z = 128
 _OF_OCTAVE = np.array([[50], [100]])
 _LOWEST = -40
 #: Slopes of code 1 over codes 0 and 2 are in parts of this.
-_OF_SLOPE = 32
-
-#: What a head's least code may be: codes themselves stay far below, what is left of them may not.
-_LARGEST = 32_767
-
-_HEAD = np.dtype(
-    [
-        ("least", "<i2", 3),
-        ("range1", "<u2"),
-        ("range2", "<u2"),
-        ("width", "u1"),
-        ("slopes", "i1", 2),
-    ]
-)
-
-#: By side and layer: [3, length] over a window's positions, NaN where no example needs them.
-Scales = Mapping[tuple[Side, int], FloatArray]
+OF_SLOPE = 32
 
 
 def scale_codes(scales: npt.ArrayLike) -> tuple[ScaleCodes, npt.NDArray[np.bool_]]:
@@ -84,49 +67,6 @@ def scales_of(codes: ScaleCodes) -> npt.NDArray[np.float32]:
     return np.stack([codes[0] / _OF_LOG_Z, *signed]).astype(np.float32)
 
 
-def pack_scales(scales: Scales) -> bytes | None:
-    """One window's scales; None where there are none."""
-    made = []
-    for (side, layer), exact in sorted(scales.items()):
-        codes, there = scale_codes(exact)
-        if not there.any():
-            continue
-        if not 0 <= layer < 1 << 15:
-            raise ValueError(f"{layer} is no layer")
-        section = _section(codes, there)
-        if len(section) >= 1 << 16:
-            raise ValueError(f"scales of a window of {len(there)} tokens take too many bytes")
-        place = 2 * layer + SIDES.index(side)
-        made.append(sevens.write(place) + sevens.write(len(section)) + section)
-    return b"".join(made) or None
-
-
-def _section(codes: ScaleCodes, there: npt.NDArray[np.bool_]) -> bytes:
-    edges = np.flatnonzero(np.diff(there[1:], prepend=False, append=False)) + 1
-    spans = edges.reshape(-1, 2).tolist()
-    made = [sevens.write(2 * len(spans) + int(there[0]))]
-    if there[0]:
-        made.append(codes[:, 0].astype("<i2").tobytes())
-    before = 1
-    for start, end in spans:
-        made += [sevens.write(start - before), sevens.write(end - start)]
-        before = end
-    further = codes[:, np.flatnonzero(there[1:]) + 1]
-    if further.shape[1]:
-        head, records = _records(further)
-        width = int(head["width"][0])
-        bits = (records[:, None] >> np.arange(width)) & 1
-        packed = np.packbits(bits.astype(bool).ravel(), bitorder="little").tobytes()
-        made += [_head(head), packed]
-    return b"".join(made)
-
-
-def _head(head: npt.NDArray[np.void]) -> bytes:
-    least, range1, range2, width, slopes = (head[name][0].tolist() for name in _HEAD.names or ())
-    made = [*map(sevens.write_signed, least), sevens.write(range1), sevens.write(range2)]
-    return b"".join(made) + bytes([width]) + np.array(slopes, "i1").tobytes()
-
-
 def _read_head(packed: bytes, at: int) -> tuple[tuple[int, ...], int]:
     """The eight numbers of _HEAD, and where what follows begins."""
     first, at = sevens.read_signed(packed, at)
@@ -139,40 +79,9 @@ def _read_head(packed: bytes, at: int) -> tuple[tuple[int, ...], int]:
     return (first, second, third, *ranges, packed[at], slope1, slope2), at + 3
 
 
-def _records(codes: ScaleCodes) -> tuple[npt.NDArray[np.void], ScaleCodes]:
-    slopes = _slopes(codes)
-    left = codes.copy()
-    left[1] -= _foretold(codes[0], codes[2], slopes)
-    if np.ptp(left[1]) > np.ptp(codes[1]) or np.abs(left[1]).max() > _LARGEST:
-        slopes, left = np.zeros(2, np.int64), codes  # whose own codes are within their bounds
-    least = left.min(axis=1)
-    ranges = left.max(axis=1) - least + 1
-    left = left - least[:, None]
-    head = np.zeros(1, _HEAD)
-    head["least"], head["range1"], head["range2"] = least, ranges[1], ranges[2]
-    head["width"] = (int(ranges[0]) * int(ranges[1]) * int(ranges[2]) - 1).bit_length()
-    head["slopes"] = slopes
-    return head, (left[0] * ranges[1] + left[1]) * ranges[2] + left[2]
-
-
-def _slopes(codes: ScaleCodes) -> ScaleCodes:
-    """How code 1 goes with codes 0 and 2, by least squares."""
-    one, wanted, other = (codes - codes.mean(axis=1, keepdims=True)).tolist()  # few: faster so
-    aa = sum(map(mul, one, one))
-    ab = sum(map(mul, one, other))
-    bb = sum(map(mul, other, other))
-    ac, bc = sum(map(mul, one, wanted)), sum(map(mul, other, wanted))
-    determinant = aa * bb - ab * ab
-    if determinant <= 1e-9 * aa * bb:  # one goes with the other, or is the same everywhere
-        solved = np.array([ac / aa if aa else 0.0, 0.0])
-    else:
-        solved = np.array([ac * bb - bc * ab, bc * aa - ac * ab]) / determinant
-    found: ScaleCodes = np.clip(np.rint(solved * _OF_SLOPE), -127, 127).astype(np.int64)
-    return found
-
-
-def _foretold(first: ScaleCodes, third: ScaleCodes, slopes: ScaleCodes) -> ScaleCodes:
-    found: ScaleCodes = (first * slopes[0] + third * slopes[1]) // _OF_SLOPE
+def foretold(first: ScaleCodes, third: ScaleCodes, slopes: ScaleCodes) -> ScaleCodes:
+    """What two slopes make of codes 0 and 2, in place of code 1."""
+    found: ScaleCodes = (first * slopes[0] + third * slopes[1]) // OF_SLOPE
     return found
 
 
@@ -233,7 +142,7 @@ class Snippets:
         records, third = np.divmod(records, range2)
         first_code, second = np.divmod(records, range1)
         codes: ScaleCodes = np.stack([first_code, second, third]) + least
-        codes[1] += (codes[0] * slope1 + codes[2] * slope2) // _OF_SLOPE
+        codes[1] += foretold(codes[0], codes[2], np.stack([slope1, slope2]))
         for section, (_, start, _), at in zip(sections, self._spans, starts.tolist(), strict=True):
             if start == 0 and section.bos is not None:
                 codes[:, at] = section.bos

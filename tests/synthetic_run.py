@@ -46,7 +46,7 @@ from store.records import (
     SiteStatistics,
     WindowRecord,
 )
-from store.token_scales import Scales
+from store.scale_packing import Scales
 from tests.synthetic_tokens import SyntheticIndex, token_index
 
 N_CTX = 32

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from store.example_columns import FIELDS, ROLES, ExampleColumns, model_of
 from store.records import BANDS, SIDES, SITES, FloatArray, HalfArray, Side, Site, WindowRecord
-from store.token_scales import Scales
+from store.scale_packing import Scales
 from worker.accumulators.extremes import Ranked
 from worker.bands import DRAWN_BANDS, Draws
 from worker.contexts import Contexts, split_keys, window_keys

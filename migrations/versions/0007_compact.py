@@ -210,7 +210,7 @@ def _join_examples() -> None:
         joined = joined.outerjoin(
             part, sa.and_(*(part.c[name] == neuron.c[name] for name in VERSION))
         )
-    nothing = sa.literal(packing.pack_partners([]), sa.LargeBinary())
+    nothing = sa.literal(packing.pack_partners([[]])[0], sa.LargeBinary())
     found = sa.select(
         *neuron.c,
         parts["example"].c.places,
@@ -345,14 +345,15 @@ _PARTNER = ("kind", "rank", "partner_layer", "partner_neuron", "correlation")
 
 
 def _partners_together(rows: list[Row]) -> list[Row]:
+    places, partners = [], []
+    for place, some in _by_version(rows):
+        places.append(place)
+        partners.append(
+            [(KINDS.index(r["kind"]), *(r[name] for name in _PARTNER[1:])) for r in some]
+        )
     return [
-        place
-        | {
-            "partners": packing.pack_partners(
-                [(KINDS.index(r["kind"]), *(r[name] for name in _PARTNER[1:])) for r in some]
-            )
-        }
-        for place, some in _by_version(rows)
+        place | {"partners": packed}
+        for place, packed in zip(places, packing.pack_partners(partners), strict=True)
     ]
 
 
@@ -368,7 +369,8 @@ def _examples_together(rows: list[Row]) -> list[Row]:
     made = []
     for place, some in _by_version(rows):
         columns = of_records([_old_example(row) for row in some])
-        made.append(place | {"places": pack_places(columns), "snippets": pack_values([columns])[0]})
+        (places,), (snippets,) = pack_places([columns]), pack_values([columns])
+        made.append(place | {"places": places, "snippets": snippets})
     return made
 
 

@@ -17,8 +17,9 @@ from store.example_packing import (
     unpack_places,
 )
 from store.records import ExampleRecord, OtherValues, Side, Site
+from store.scale_packing import pack_scales
 from store.section_ways import POST_PRECISION, stated_bounds
-from store.token_scales import ScaleCodes, Snippets, pack_scales
+from store.token_scales import ScaleCodes, Snippets
 
 WIDTH, LENGTH, N = 64, 20, 52
 WEIGHT, BIAS = 0.8, -0.3
@@ -65,7 +66,7 @@ class Made:
 
     def scales_at(self, side: Side) -> ScaleCodes:
         """As a reader has them: from the windows' rows."""
-        packed = [pack_scales({("left", 1): one}) for one in self.scales]
+        packed = pack_scales([{("left", 1): one} for one in self.scales])
         return Snippets([(one, 0, LENGTH) for one in packed]).codes(side, 1)
 
 
@@ -74,7 +75,7 @@ def halves(**values: Any) -> dict[Site, Any]:
 
 
 def come_back(made: Made, scales_at: Callable[[Side], ScaleCodes] | None = None) -> list[Any]:
-    places = unpack_places(pack_places(of_records(made.records)))
+    places = unpack_places(pack_places([of_records(made.records)])[0])
     packed = pack_values([of_records(made.records)])[0]
     return unpack("left", 1, 7, places, packed, scales_at or made.scales_at)
 
@@ -228,7 +229,7 @@ def test_streams_of_codes_come_back(n: int, spread: int) -> None:
 def test_an_empty_version_and_a_newer_format_are_told() -> None:
     made = Made(7)
     packed = pack_values([of_records(made.records)])[0]
-    places = unpack_places(pack_places(of_records(made.records)))
+    places = unpack_places(pack_places([of_records(made.records)])[0])
     with pytest.raises(ValueError, match="newer"):
         unpack("left", 1, 7, places, b"\xff" + packed[1:], made.scales_at)
     for record in made.records:

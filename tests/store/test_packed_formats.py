@@ -20,7 +20,7 @@ from store import (
     value_codes,
 )
 from store.example_packing import unpack, unpack_places
-from store.firing_packing import unpack_firing, unpack_spread
+from store.firing_packing import Firing, pack_firing, unpack_firing, unpack_spread
 from store.token_scales import Snippets, scales_of
 
 
@@ -155,3 +155,33 @@ def test_frames_know_their_limits() -> None:
     assert [column.tolist() for column in found] == wide
     with pytest.raises(ValueError, match="too large"):
         bit_frames.pack([[0, 1 << 31]])
+
+
+def test_frames_packed_together_are_what_each_is_alone() -> None:
+    rng = np.random.default_rng(3)
+    lengths = [0, 1, 40, 0, 3, 7]
+    columns = np.array([rng.integers(-5, 1 << bits, sum(lengths)) for bits in (1, 9, 30)])
+    columns[0] = 4  # of no width
+    pieces = np.split(columns, np.cumsum(lengths)[:-1], axis=1)
+    assert bit_frames.pack_all(columns, lengths) == [bit_frames.pack(list(one)) for one in pieces]
+
+
+def test_what_fires_on_tokens_packed_together_is_what_each_is_alone() -> None:
+    rng = np.random.default_rng(4)
+    spread = np.array([rng.standard_normal(50), rng.uniform(0.5, 2, 50)], np.float32)
+    firing = []
+    for length, follows in ((0, True), (5, True), (1, False), (0, False), (40, True), (40, False)):
+        ids = rng.permutation(50)[:length]
+        mean_sd = np.sort(rng.uniform(1, 9, length))[::-1].astype(np.float32)
+        highest_sd = (mean_sd + rng.uniform(0, 3, length)).astype(np.float32)
+        mean, highest = (
+            each * spread[1][ids] + spread[0][ids] + (0 if follows else 9)
+            for each in (mean_sd, highest_sd)
+        )
+        firing.append(Firing(ids, mean, mean_sd, highest, highest_sd))
+    together = pack_firing(firing, spread)
+    assert together == [pack_firing([one], spread)[0] for one in firing]
+    assert [packed[0] for packed in together] == [1, 1, 0, 1, 1, 0]
+    for one, packed in zip(firing, together, strict=True):
+        for found, exact in zip(unpack_firing(packed, spread), one, strict=True):
+            np.testing.assert_allclose(found, exact, rtol=0.03)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from store.token_scales import Snippets, pack_scales, scale_codes, scales_of
+from store.scale_packing import pack_scales
+from store.token_scales import Snippets, scale_codes, scales_of
 
 
 def made(seed: int, length: int = 128) -> np.ndarray:
@@ -31,7 +34,8 @@ def test_every_span_comes_back(length: int) -> None:
             end = min(length, start + int(rng.integers(1, 21)))
             shown[start:end] = True
             here.append((start, end))
-        packed = pack_scales({("left", 3): np.where(shown, scales, np.nan), ("right", 3): scales})
+        left = np.where(shown, scales, np.nan)
+        (packed,) = pack_scales([{("left", 3): left, ("right", 3): scales}])
         windows.append(packed)
         spans += [(packed, start, end - start) for start, end in here]
         expected += [scale_codes(scales[:, start:end])[0] for start, end in here]
@@ -53,7 +57,7 @@ def test_outliers_and_means_of_both_signs_come_back(log_z: float) -> None:
                 2.0 ** rng.uniform(-20, 20, n),
             ]
         )
-        packed = pack_scales({("left", 0): scales})
+        packed = pack_scales([{("left", 0): scales}])[0]
         found = Snippets([(packed, 0, n)]).codes("left", 0)
         np.testing.assert_array_equal(found, scale_codes(scales)[0])
 
@@ -61,7 +65,7 @@ def test_outliers_and_means_of_both_signs_come_back(log_z: float) -> None:
 def test_a_window_in_many_pieces_comes_back() -> None:
     scales = made(5, 1024)
     scales[:, 1::3] = np.nan
-    packed = pack_scales({("left", 0): scales})
+    packed = pack_scales([{("left", 0): scales}])[0]
     found = Snippets([(packed, 2, 2), (packed, 1022, 1)]).codes("left", 0)
     np.testing.assert_array_equal(found, scale_codes(scales[:, [2, 3, 1022]])[0])
 
@@ -76,14 +80,14 @@ def test_scales_are_near() -> None:
 def test_what_is_not_there_is_told() -> None:
     scales = made(2)
     scales[:, 10:20] = np.nan
-    packed = pack_scales({("left", 0): scales})
+    packed = pack_scales([{("left", 0): scales}])[0]
     for start, length in ((5, 6), (12, 2), (18, 5), (120, 20)):
         with pytest.raises(ValueError, match="scales of a window's tokens are missing"):
             Snippets([(packed, start, length)]).codes("left", 0)
     for wrong in (None, b"", packed):
         with pytest.raises(ValueError, match="missing"):
             Snippets([(wrong, 0, 5)]).codes("right", 0)
-    assert pack_scales({("left", 0): np.full((3, 4), np.nan)}) is None
+    assert pack_scales([{("left", 0): np.full((3, 4), np.nan)}, None, {}]) == [None] * 3
 
 
 def test_odd_scales_are_left_out() -> None:
@@ -94,3 +98,17 @@ def test_odd_scales_are_left_out() -> None:
     assert there.tolist() == [True] * 4 + [False, False] + [True] * 2
     with pytest.raises(ValueError, match="shape"):
         scale_codes(scales[:2])
+
+
+def test_windows_packed_together_are_what_each_is_alone() -> None:
+    windows: list[Any] = [None]
+    for length in (1, 2, 9, 40):
+        scales = made(length, length)
+        only_first, hole = scales.copy(), scales.copy()
+        only_first[:, 1:] = np.nan
+        hole[:, length // 2] = np.nan
+        windows += [{("left", 0): scales}, {("right", 2): only_first, ("left", 0): hole}]
+    windows.append({("left", 1): np.full((3, 3), np.nan), ("left", 0): made(7, 3)})
+    together = pack_scales(windows)
+    assert together == [pack_scales([one])[0] for one in windows]
+    assert [packed is None for packed in together] == [one is None for one in windows]
