@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -35,7 +36,7 @@ from worker.sample import KeyArray, open_sample
 #: Versions of a side and layer that a token keeps by its mean, and as many by its maximum.
 KEPT = 20
 
-#: Activations that are summed at once, in double precision: 32 MiB.
+#: Activations that are summed at once, in single precision: 16 MiB.
 _VALUES_AT_ONCE = 1 << 22
 
 #: A version on a token, as a layer's file holds it.
@@ -109,38 +110,49 @@ def highest_on_tokens(block: HalfArray, by_token: ByToken, kept: int) -> tuple[L
 
 def _moments(block: HalfArray, rows: int) -> tuple[Doubles, Doubles]:
     """Mean and standard deviation of each neuron; exactly 0 for one that is constant."""
-    pieces = [slice(start, start + rows) for start in range(0, len(block), rows)]
-    mean = np.zeros(block.shape[1])
-    for piece in pieces:
-        mean += block[piece].astype(np.float64).sum(axis=0)
-    mean /= max(1, len(block))
-    squares = np.zeros(block.shape[1])
-    constant = np.ones(block.shape[1], bool)
-    for piece in pieces:
-        squares += ((block[piece].astype(np.float64) - mean) ** 2).sum(axis=0)
-        constant &= (block[piece] == block[0]).all(axis=0)
-    std = np.sqrt(squares / max(1, len(block)))
-    std[constant] = 0.0
-    return mean, std
+    n = max(1, len(block))
+    pivot = block[:1].astype(np.float64).sum(axis=0)  # of a constant neuron the value itself
+    sums, squares = np.zeros((2, block.shape[1]))
+    for start in range(0, len(block), rows):
+        _add_moments(block[start : start + rows].astype(np.float32), pivot, sums, squares)
+    variance = squares / n - (sums / n) ** 2
+    return pivot + sums / n, np.sqrt(np.maximum(variance, 0.0))
 
 
 def _of_tokens(
     block: HalfArray, by_token: ByToken, first: int, end: int, rows: int
 ) -> tuple[Doubles, Doubles]:
     """Means and maxima of tokens [first, end), [end − first, n] each."""
-    starts = by_token.starts
+    counts = by_token.counts[first:end]
     sums = np.zeros((end - first, block.shape[1]))
     maxima = np.full((end - first, block.shape[1]), -np.inf)
-    for start in range(int(starts[first]), int(starts[end]), rows):
-        stop = min(start + rows, int(starts[end]))
-        values = block[by_token.order[start:stop]].astype(np.float64)
-        low = int(np.searchsorted(starts, start, "right")) - 1
-        high = int(np.searchsorted(starts, stop, "left"))
-        within = np.maximum(starts[low:high], start) - start
-        here = slice(low - first, high - first)
-        sums[here] += np.add.reduceat(values, within, axis=0)
-        np.maximum(maxima[here], np.maximum.reduceat(values, within, axis=0), out=maxima[here])
-    return sums / by_token.counts[first:end, None], maxima
+    places = np.repeat(np.arange(end - first), counts)
+    order = by_token.order[by_token.starts[first] : by_token.starts[end]]
+    for start in range(0, len(order), rows):
+        piece = slice(start, start + rows)
+        _add_tokens(block[order[piece]].astype(np.float32), places[piece], sums, maxima)
+    return sums / counts[:, None], maxima
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_moments(values: Singles, pivot: Doubles, sums: Doubles, squares: Doubles) -> None:
+    """Values [K, n] less the pivot, and their squares, into sums [n] each."""
+    for row in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            off = np.float64(values[row, j]) - pivot[j]
+            sums[j] += off
+            squares[j] += off * off
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_tokens(values: Singles, places: Longs, sums: Doubles, maxima: Doubles) -> None:
+    """Values [K, n] into the sums and maxima [tokens, n] of their tokens, at `places` [K]."""
+    for row in range(values.shape[0]):
+        at = places[row]
+        for j in range(values.shape[1]):
+            value = np.float64(values[row, j])
+            sums[at, j] += value
+            maxima[at, j] = max(maxima[at, j], value)
 
 
 def _entries(
