@@ -158,6 +158,12 @@ class LapWatch(Watch):
         self.laps[name] = (wall - self._wall, cpu - self._cpu + theirs)
         self._wall, self._cpu = wall, cpu
 
+    def beside(self, name: str, seconds: float, cpu_seconds: float) -> None:
+        """Counted as if it had been done alone; its processor time is not the other step's."""
+        super().beside(name, seconds, cpu_seconds)
+        self.laps[name] = (seconds, cpu_seconds)
+        self._cpu += cpu_seconds
+
 
 def forward(plan: Plan, engine: Engine, shards: list[Shard], kind: Kind) -> Forward:
     """Both versions' forward passes on some shards."""

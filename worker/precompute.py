@@ -1,15 +1,17 @@
 """`twinscope precompute`: from a pair and a corpus to a published run.
 
 The order of things: check everything that could be wrong; one pass over the tokens (statistics,
-extremes, the token sample) by the engine's workers; what is computed per layer from the sample and
-the weights; losses on held-out documents; the gather pass over the windows that are shown;
-publication in one piece. An interrupted run goes on with `resume=True`.
+extremes, the token sample) by the engine's workers; losses on held-out documents, while what the
+pass left is merged; what is computed per layer from the sample and the weights; the gather pass
+over the windows that are shown; publication in one piece. An interrupted run goes on with
+`resume=True`.
 """
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
@@ -136,18 +138,20 @@ def find(
     flush_seconds: float = FLUSH_SECONDS,
 ) -> tuple[steps.Pass, Findings]:
     """All that a run computes, on an engine that is running; `watch` gets a lap a step."""
-    found = steps.statistics_pass(plan, engine, directory, reporter, flush_seconds)
+    tokens = steps.statistics_pass(plan, engine, directory, reporter, flush_seconds)
     watch.lap("statistics")
-    sample = steps.finish_sample(plan, found.merged, directory)
-    watch.lap("sample", by_workers=False)
+    # This process merges what the workers left while they are at the held-out documents.
+    with ThreadPoolExecutor(1, thread_name_prefix="merge") as beside:
+        merging = beside.submit(watch.timed, "merge", steps.merged, plan, tokens, directory)
+        losses = steps.held_out_losses(plan, engine, reporter)
+        found, sample = merging.result()
+    watch.lap("losses")
     results = steps.layer_results(plan, engine, directory, reporter)
     watch.lap("comparison")
     steps.logit_effects(plan, engine, directory, reporter, results)
     watch.lap("logit effects")
-    tokens = steps.token_index(plan, engine, directory, found.merged, sample, reporter)
+    index = steps.token_index(plan, engine, directory, found.merged, sample, reporter)
     watch.lap("search index")
-    losses = steps.held_out_losses(plan, engine, reporter)
-    watch.lap("losses")
     wanted, gathered = steps.gather_examples(
         plan, engine, directory, found.merged, results, sample, reporter
     )
@@ -162,7 +166,7 @@ def find(
         merged.contexts,
         losses,
         plan.vocabulary,
-        tokens,
+        index,
     )
     return found, findings
 

@@ -69,28 +69,33 @@ def statistics_pass(
     directory: RunDirectory,
     reporter: Reporter,
     flush_seconds: float = FLUSH_SECONDS,
-) -> Pass:
-    """Stream the corpus through the models; goes on from whole partials in the directory."""
+) -> TokenPass:
+    """Stream the corpus through the models; goes on from whole partials in the directory, and
+    leaves all partials there."""
     tokens = TokenPass(plan, directory, reporter)
     tokens.run(engine, flush_seconds)
-    merged = tokens.store.merge(tokens.partials)
-    lost = tokens.wanted - merged.shards
+    return tokens
+
+
+def merged(plan: Plan, tokens: TokenPass, directory: RunDirectory) -> tuple[Pass, Sample]:
+    """What the pass found, of all partials; and the token sample in its lasting place, written
+    under another name first. By this process alone, so that workers can do something else."""
+    found = tokens.store.merge(tokens.partials)
+    lost = tokens.wanted - found.shards
     if lost:
         raise WorkerError(f"{len(lost)} shards were lost", "run the same command with --resume")
-    stream = tokens.stream
-    return Pass(merged, stream.n_documents, stream.n_windows, stream.n_tokens, tokens.tally)
-
-
-def finish_sample(plan: Plan, merged: Merged, directory: RunDirectory) -> Sample:
-    """The token sample in its lasting place; written under another name first."""
     unfinished = directory.sample.with_name("sample.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     about = {"run": plan.run_id, "identity": plan.identity}
-    write_sample(unfinished, merged.parts, plan.layout, plan.settings.sample_size, about)
-    write_contexts(unfinished, merged.contexts)
+    write_sample(unfinished, found.parts, plan.layout, plan.settings.sample_size, about)
+    write_contexts(unfinished, found.contexts)
     shutil.rmtree(directory.sample, ignore_errors=True)
     unfinished.rename(directory.sample)
-    return Sample(directory.sample, np.load(directory.sample / "keys.npy"))
+    stream = tokens.stream
+    return (
+        Pass(found, stream.n_documents, stream.n_windows, stream.n_tokens, tokens.tally),
+        Sample(directory.sample, np.load(directory.sample / "keys.npy")),
+    )
 
 
 def write_contexts(directory: Path, contexts: Contexts) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import gzip
 import json
 import multiprocessing
@@ -25,9 +26,10 @@ from tests import databases
 from tests.worker.published import everything, versions
 from tests.worker.tiny_pair import make_pair
 from tests.worker.tiny_run import SETTINGS, Disturb, Place, opened, press_ctrl_c
+from worker import steps
 from worker.corpus import open_corpus
 from worker.engine import EngineError
-from worker.errors import CorpusError, DeviceError, PairError, UsageError, WorkerError
+from worker.errors import CorpusError, DeviceError, DiskError, PairError, UsageError, WorkerError
 from worker.pairs import load_pair
 from worker.reporter import Silent
 from worker.run_directory import RunDirectory
@@ -80,7 +82,7 @@ def test_another_batch_size_changes_rounding_only(place: Place, reference: Refer
         assert top == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize("step", ["statistics", "gather"])
+@pytest.mark.parametrize("step", ["statistics", "losses", "gather"])
 def test_an_interrupted_run_goes_on(place: Place, reference: Reference, step: str) -> None:
     with databases.fresh("sqlite") as url:
         with pytest.raises(KeyboardInterrupt):
@@ -96,6 +98,27 @@ def test_an_interrupted_run_goes_on(place: Place, reference: Reference, step: st
         with opened(url) as engine:
             assert everything(engine, run) == reference[1]
             assert progress.current(engine)[0].state == "done"
+
+
+def test_what_fails_while_partials_are_merged_is_said(
+    place: Place, reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are merged beside the losses, in a thread."""
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "rows.f16")
+
+    with databases.fresh("sqlite") as url:
+        with monkeypatch.context() as patched:
+            patched.setattr(steps, "write_sample", full)
+            with pytest.raises(DiskError, match="free some space.*--resume"):
+                place.compute(url)
+        with opened(url) as engine:
+            assert runs.list_runs(engine) == []
+        run = place.compute(url, resume=True)
+        assert run.provenance["seconds"].keys() >= {"statistics", "merge", "losses"}
+        with opened(url) as engine:
+            assert everything(engine, run) == reference[1]
 
 
 def test_a_damaged_partial_is_computed_again(place: Place, reference: Reference) -> None:

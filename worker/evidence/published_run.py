@@ -120,8 +120,8 @@ def token_sample(plan: Plan, directory: RunDirectory, reporter: Reporter) -> Sam
         pass
     reporter.note(f"The token sample of run {plan.run_id} is not here: it is made again.")
     with plan.engine() as engine:
-        found = steps.statistics_pass(plan, engine, directory, reporter)
-    sample = steps.finish_sample(plan, found.merged, directory)
+        tokens = steps.statistics_pass(plan, engine, directory, reporter)
+    _, sample = steps.merged(plan, tokens, directory)
     directory.clear_passing()
     return sample
 
