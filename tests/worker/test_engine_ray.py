@@ -63,18 +63,6 @@ def own_cluster() -> Iterator[None]:
         os.environ["RAY_ADDRESS"] = before
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-def test_any_number_of_actors_gives_what_one_process_gives(
-    place: Place, reference: tuple[RunRecord, dict[str, Any]], workers: int
-) -> None:
-    # Small shards and partials that are written at once: all actors have a part.
-    run, found = place.published(engine="ray", workers=workers, shard_windows=8, flush_seconds=0)
-    assert run.id == reference[0].id
-    assert run.provenance["engine"] == "ray"
-    assert run.provenance["workers"] == workers
-    assert found == reference[1]
-
-
 class Looking(Silent):
     """Reads the run's progress from the database, as its page does, at each word of a bar."""
 
@@ -93,18 +81,29 @@ class Looking(Silent):
                 self.shown += progress.current(engine)
 
 
-def test_actors_progress_is_in_the_bar_and_on_the_run_s_page(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+# Of one actor only in `make test-full`: each takes seconds to load torch.
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2, 4])
+def test_any_number_of_actors_gives_what_one_process_gives(
+    place: Place,
+    reference: tuple[RunRecord, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
 ) -> None:
+    """And its progress is in the bar and on the run's page, as of local workers."""
     written_at_once = functools.partial(run_progress.Site, interval=0.0)
     monkeypatch.setattr(run_progress, "Site", written_at_once)
     with databases.fresh("sqlite") as url:
         looking = Looking(url)
+        # Small shards and partials that are written at once: all actors have a part.
         run = place.compute(
-            url, engine="ray", workers=2, shard_windows=8, work_dir=tmp_path, reporter=looking
+            url, engine="ray", workers=workers, shard_windows=8, flush_seconds=0, reporter=looking
         )
         with opened(url) as engine:
             (last,) = progress.current(engine)
+            assert everything(engine, run) == reference[1]
+    assert run.id == reference[0].id
+    assert run.provenance["engine"] == "ray"
+    assert run.provenance["workers"] == workers
     assert looking.bar == sorted(looking.bar)
     assert looking.bar[-1] == run.n_tokens
     seen = [one for one in looking.shown if one.step == "statistics"]
@@ -243,17 +242,20 @@ def test_an_actor_that_does_not_see_the_files_says_so(place: Place, tmp_path: Pa
         list(engine.run(_Nothing(), [1]))
 
 
-def test_actors_that_die_while_they_finish_are_not_replaced_for_ever(place: Place) -> None:
+def test_actors_that_die_while_they_finish_are_not_replaced_for_ever(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from worker.engine_ray import RayActors
     from worker.pairs import load_pair
 
+    monkeypatch.setattr(engine_ray, "_DEATHS", 2)  # each of them loads torch
     left = load_pair(place.pair).left
     here = sys.modules[__name__]
     ray.cloudpickle.register_pickle_by_value(here)  # actors do not have the tests on their path
     try:
         with (
             RayActors({"left": left}, "cpu", 1) as engine,
-            pytest.raises(EngineError, match=r"3 Ray actors died at the end of their work"),
+            pytest.raises(EngineError, match=r"2 Ray actors died at the end of their work"),
         ):
             list(engine.run(_DiesAtTheEnd(), [1]))
     finally:

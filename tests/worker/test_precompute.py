@@ -111,7 +111,7 @@ def test_what_fails_while_partials_are_merged_is_said(
     with databases.fresh("sqlite") as url:
         with monkeypatch.context() as patched:
             patched.setattr(steps, "write_sample", full)
-            with pytest.raises(DiskError, match="free some space.*--resume"):
+            with pytest.raises(DiskError, match=r"free some space.*--resume"):
                 place.compute(url)
         with opened(url) as engine:
             assert runs.list_runs(engine) == []
