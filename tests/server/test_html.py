@@ -72,6 +72,7 @@ def faults(directory: Path) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize("served", ["sqlite"], indirect=True, scope="session")  # as on Postgres
 def test_no_page_has_an_error(served: Served, tmp_path: Path) -> None:
     found = dict.fromkeys(PAGES, "")
     candidates = served.client.get("/tiny-pair/0/invisible.json").json()

@@ -240,6 +240,7 @@ def _in_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rating, "_with_card", told)
 
 
+@pytest.mark.parametrize("team", ["sqlite"], indirect=True, scope="session")  # of the walk itself
 @pytest.mark.parametrize("plant", [_in_a_header, _in_a_name, _in_the_length, _in_the_body])
 def test_a_planted_leak_is_found(
     team: Team, plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
