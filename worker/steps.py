@@ -173,7 +173,7 @@ def held_out_losses(plan: Plan, engine: Engine, reporter: Reporter) -> list[Loss
         plan.n_ctx,
         lengths,
         plan.settings.loss_tokens,
-        task_windows=4 * plan.batch_windows,
+        task_windows=2 * plan.batch_windows,
     )
     sums = LossSums()
     job = LossJob(tuple(plan.versions), plan.batch_windows)
