@@ -28,6 +28,8 @@ from store.records import BANDS, SITES
 _CHIPS = 12
 """Distinct focus tokens that a band's summary names, the most frequent first."""
 
+_TAG = Markup('<p class="tag" aria-hidden="true">{} <span>{}</span></p>')
+
 
 @dataclass(frozen=True)
 class DrawnBand:
@@ -63,9 +65,11 @@ class BandRow:
 
 @dataclass(frozen=True)
 class DrawnSide:
-    """The figures of one version; `n_as_high` bounds the tokens as high as the lowest top one."""
+    """The figures of one version; `n_as_high` bounds the tokens as high as the lowest top one.
+    `tag` names the version where columns stand below each other."""
 
     version: VersionView
+    tag: Markup
     histogram: Markup
     correspondence: Markup
     lowest_top: float | None
@@ -152,6 +156,7 @@ def _draw_sides(
         lowest_top = min(top, default=None)
         drawn[side] = DrawnSide(
             version=version,
+            tag=_TAG.format(activation_name(version.act_fn), version.name),
             histogram=histogram(
                 name=f"{activation_name(version.act_fn)} {version.name}",
                 side=side,

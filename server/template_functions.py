@@ -68,6 +68,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "act": activation_name,
     "band_title": band_title,
     "aligned": number_text.aligned,
+    "term": term,
     "unbroken": number_text.unbroken,
     "condition": condition_title,
     "points": signed_points,

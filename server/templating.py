@@ -41,8 +41,15 @@ def shown(value: Any) -> str:
     return escaped(str(value))
 
 
+#: Templates that are shown objects alone, never a mapping whose keys they name like attributes:
+#: `page.name` is what Python has there, where Jinja would look for an item, too.
+OF_OBJECTS = frozenset({"neuron.html", "_neuron.html", "_neuron_evidence.html"})
+
+
 class _Generator(CodeGenerator):
-    """Writes `environment.shown(…)` where Jinja writes `escape(…)`."""
+    """Writes `environment.shown(…)` where Jinja writes `escape(…)`, and in templates OF_OBJECTS
+    `page.name` where it writes `environment.getattr(page, "name")`, unless a test asks whether
+    there is one."""
 
     def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
         if frame.eval_ctx.volatile or not frame.eval_ctx.autoescape:
@@ -50,13 +57,29 @@ class _Generator(CodeGenerator):
         else:
             self.write("environment.shown(")
 
+    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:
+        if self._is_asked or self.name not in OF_OBJECTS:
+            super().visit_Getattr(node, frame)
+            return
+        self.write("(")
+        self.visit(node.node, frame)
+        self.write(f").{node.attr}")
+
+    def visit_Test(self, node: nodes.Test, frame: Frame) -> None:
+        before, self._is_asked = self._is_asked, node.name in ("defined", "undefined")
+        super().visit_Test(node, frame)
+        self._is_asked = before
+
+    _is_asked = False
+
 
 #: Callables that want nothing passed to them, unless they say so.
 _PLAIN = frozenset({FunctionType, BuiltinMethodType, MethodType, type(lru_cache(len))})
 
 
 class _Context(Context):
-    """Calls macros, plain functions and methods as they are."""
+    """Calls macros, plain functions and methods as they are; a macro that is given all that it
+    takes, without what looks for more."""
 
     @internalcode
     def call(__self, __obj: Any, *args: Any, **kwargs: Any) -> Any:
@@ -65,9 +88,15 @@ class _Context(Context):
             return super().call(__obj, *args, **kwargs)
         kwargs.pop("_block_vars", None)
         kwargs.pop("_loop_vars", None)
-        if kind is Macro:
+        if kind is not Macro:
+            return __obj(*args, **kwargs)
+        if kwargs or len(args) != len(__obj.arguments) or _takes_more(__obj):
             return __obj(__self.eval_ctx, *args, **kwargs)
-        return __obj(*args, **kwargs)
+        return Markup(__obj._func(*args))
+
+
+def _takes_more(macro: Macro) -> bool:
+    return macro.caller or macro.catch_varargs or macro.catch_kwargs
 
 
 class PageEnvironment(Environment):
