@@ -75,7 +75,11 @@ def draw_examples(
     With `popovers` each has all its values as attributes; else they are asked for when needed.
     """
     order = [(side, n) for side in versions for n in sorted(places[side])]
-    examples = [versions[side].examples[n] for side, n in order]
+    examples = [
+        one
+        for side, version in versions.items()
+        for one in version.examples.some(sorted(places[side]))
+    ]
     others = {side: versions.get("right" if side == "left" else "left") for side in versions}
     snippets = [
         _snippet(example, versions[side], others[side], scales)

@@ -34,7 +34,8 @@ class Beside:
         ends = [0]
         for table in self._tables:
             ends.append(ends[-1] + len(table.c))
-        self._parts = [slice(*part) for part in pairwise(ends)]
+        names = [table.c.keys() for table in self._tables]
+        self._parts = [(keys, *part) for keys, part in zip(names, pairwise(ends), strict=True)]
         self._query = Prepared(self._select)
 
     def _select(self) -> Select[Any]:
@@ -55,7 +56,7 @@ class Beside:
         if len(found) > 1:
             raise ValueError(f"one row was asked for, {len(found)} found")
         rows: list[_Row | None] = []
-        for table, part in zip(self._tables, self._parts, strict=True):
-            row = dict(zip(table.c.keys(), found[0][part], strict=True))
+        for names, start, end in self._parts:
+            row = dict(zip(names, found[0][start:end], strict=True))
             rows.append(row if row["run_key"] is not None else None)
         return rows

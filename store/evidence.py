@@ -182,12 +182,14 @@ def _counterexamples(
     if not found:
         return ()
     windows = windows_of(connection, run, {(one.document, one.window) for one in found})
+    spans = [
+        (windows[one.document, one.window].tokens, one.start, len(next(iter(one.values.values()))))
+        for one in found
+    ]
     made = []
-    for one in found:
-        window, tokens = windows[one.document, one.window], one.tokens
-        if tokens is None:
-            tokens = packing.unpack_window(window.tokens, run.n_vocabulary)
-        length = len(next(iter(one.values.values())))
-        snippet = tokens[one.start : one.start + length]
-        made.append(ShownCounterexample(one, window.name, window.source, snippet))
+    snippets = packing.unpack_snippets(spans, run.n_vocabulary)
+    for one, (_, start, length), snippet in zip(found, spans, snippets, strict=True):
+        window = windows[one.document, one.window]
+        shown = snippet if one.tokens is None else one.tokens[start : start + length]
+        made.append(ShownCounterexample(one, window.name, window.source, shown))
     return tuple(made)

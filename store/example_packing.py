@@ -284,17 +284,18 @@ class Unpacked(Sequence[ExampleRecord]):
     def __getitem__(self, place: slice) -> list[ExampleRecord]: ...
     def __getitem__(self, place: int | slice) -> ExampleRecord | list[ExampleRecord]:
         numbers = range(len(self.activations))[place]
-        return (
-            self._record(numbers) if isinstance(numbers, int) else list(map(self._record, numbers))
-        )
+        return self._record(numbers) if isinstance(numbers, int) else self.some(numbers)
+
+    def some(self, places: Sequence[int]) -> list[ExampleRecord]:
+        """The records at these places."""
+        return list(map(self._record, places))
 
     def _record(self, i: int) -> ExampleRecord:
         side, layer, neuron = self._version
         columns = self.columns
-        own, same, match = (
-            None if role is None else role.of(i)
-            for role in (self._own, self._same_index, self._match)
-        )
+        own = None if self._own is None else self._own.of(i)
+        same = None if self._same_index is None else self._same_index.of(i)
+        match = None if self._match is None else self._match.of(i)
         same_quantiles, match_quantiles = self._quantiles
         position = columns["position"][i]
         return ExampleRecord(

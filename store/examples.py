@@ -17,7 +17,6 @@ from store.records import (
     ShownExample,
     Side,
     Site,
-    TokenArray,
     WindowRecord,
 )
 from store.stored_windows import StoredWindow, windows_of
@@ -49,7 +48,7 @@ def shown(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> S
         run = runs.published(connection, run_id)
         found = _examples.one(connection, at(run, side, layer, neuron))
         if found is None or found["places"] is None:
-            return ShownExamples(None, [], [])
+            return ShownExamples(None, [], run.n_vocabulary)
         where = unpack_places(found["places"])
         places = list(zip(where["document"].tolist(), where["window"].tolist(), strict=True))
         windows = windows_of(connection, run, places)
@@ -60,23 +59,12 @@ def shown(engine: Engine, run_id: str, side: Side, layer: int, neuron: int) -> S
         scales = [window.scales for window in beside]
         return Snippets(list(zip(scales, starts, lengths, strict=True))).codes(model, layer)
 
-    spans = []
-    for window, start, length in zip(beside, starts, lengths, strict=True):
-        first = max(min(1, start), start - _TEXT_BEFORE)  # position 0 is BOS, which is no text
-        last = min(start + length + _TEXT_AFTER, packing.window_length(window.tokens))
-        spans.append((window.tokens, first, last - first))
-    texts = [
-        (ids, start - first, start - first + length)
-        for ids, (_, first, _), start, length in zip(
-            packing.unpack_snippets(spans, run.n_vocabulary), spans, starts, lengths, strict=True
-        )
-    ]
     records = Unpacked(side, layer, neuron, where, found["snippets"], scales_at)
-    return ShownExamples(records, beside, texts)
+    return ShownExamples(records, beside, run.n_vocabulary)
 
 
 class ShownExamples(Sequence[ShownExample]):
-    """A version's examples with what is needed to show them, each made when it is asked for.
+    """A version's examples with what is needed to show them, made when they are asked for.
 
     What is asked of all of them stands in columns, an entry an example: `bands`, `ranks`,
     `activations`, `focus_tokens` (ids), and `at_focus`.
@@ -86,39 +74,52 @@ class ShownExamples(Sequence[ShownExample]):
         self,
         records: Unpacked | None,
         windows: list[StoredWindow],
-        texts: list[tuple[TokenArray, int, int]],
+        n_vocabulary: int,
     ) -> None:
-        self._records, self._windows, self._texts = records, windows, texts
+        self._records, self._windows, self._n_vocabulary = records, windows, n_vocabulary
         columns: dict[str, list[int]] = {} if records is None else records.columns
         self.bands: list[str] = [BANDS[band] for band in columns.get("band", ())]
         self.ranks: list[int] = columns.get("rank", [])
         self.activations: list[float] = [] if records is None else records.activations
-        self.focus_tokens: list[int] = [
-            int(ids[own + before])
-            for (ids, own, _), before in zip(texts, columns.get("before", ()), strict=True)
-        ]
+        foci = zip(windows, columns.get("position", ()), strict=True)
+        self.focus_tokens: list[int] = packing.unpack_spans(
+            [(window.tokens, position, 1) for window, position in foci], n_vocabulary
+        ).tolist()
 
     def at_focus(self, site: Site) -> HalfArray | None:
         """The version's own values at all foci; None for a site that it does not have."""
         return None if self._records is None else self._records.at_focus(site)
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self._windows)
 
     @overload
     def __getitem__(self, place: int) -> ShownExample: ...
     @overload
     def __getitem__(self, place: slice) -> list[ShownExample]: ...
     def __getitem__(self, place: int | slice) -> ShownExample | list[ShownExample]:
-        numbers = range(len(self._texts))[place]
-        return self._made(numbers) if isinstance(numbers, int) else list(map(self._made, numbers))
+        numbers = range(len(self))[place]
+        return self.some([numbers])[0] if isinstance(numbers, int) else self.some(numbers)
 
-    def _made(self, i: int) -> ShownExample:
-        assert self._records is not None, "examples without records"
-        window, (ids, own, end) = self._windows[i], self._texts[i]
-        return ShownExample(
-            self._records[i], window.name, window.source, ids[own:end], ids[:own], ids[end:]
-        )
+    def some(self, places: Sequence[int]) -> list[ShownExample]:
+        """Those at these places, made together."""
+        if self._records is None or not places:
+            return []
+        lengths = self._records.columns["length"]
+        windows, spans, cuts = [], [], []
+        records = self._records.some(places)
+        for i, record in zip(places, records, strict=True):
+            window, start, end = self._windows[i], record.start, record.start + lengths[i]
+            first = max(min(1, start), start - _TEXT_BEFORE)  # position 0 is BOS, which is no text
+            last = min(end + _TEXT_AFTER, packing.window_length(window.tokens))
+            windows.append(window)
+            spans.append((window.tokens, first, last - first))
+            cuts.append((start - first, end - first))
+        texts = packing.unpack_snippets(spans, self._n_vocabulary)
+        return [
+            ShownExample(record, window.name, window.source, ids[own:end], ids[:own], ids[end:])
+            for record, window, ids, (own, end) in zip(records, windows, texts, cuts, strict=True)
+        ]
 
 
 @Prepared

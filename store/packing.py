@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -116,6 +117,15 @@ def unpack_window(packed: bytes, n_tokens: int) -> TokenArray:
 
 def unpack_snippets(spans: Sequence[tuple[bytes, int, int]], n_tokens: int) -> list[TokenArray]:
     """Ids of parts of windows, (packed, start, length) each, made together: [length] int32."""
+    ids = unpack_spans(spans, n_tokens)
+    ends = accumulate((length for _, _, length in spans), initial=0)
+    return [ids[start:end] for start, end in pairwise(ends)]
+
+
+def unpack_spans(spans: Sequence[tuple[bytes, int, int]], n_tokens: int) -> TokenArray:
+    """As `unpack_snippets`, one part after the other: [all lengths] int32."""
+    if not spans:
+        return np.zeros(0, np.int32)
     width = _width(n_tokens)
     lengths = np.array([length for _, _, length in spans], np.int64)
     sizes = np.array([len(packed) for packed, _, _ in spans], np.int64)
@@ -124,10 +134,7 @@ def unpack_snippets(spans: Sequence[tuple[bytes, int, int]], n_tokens: int) -> l
     bit = (place + np.repeat([start for _, start, _ in spans], lengths)) * width
     at = np.repeat(np.cumsum(sizes) - sizes + 2, lengths) + (bit >> 3)
     words = words_at((packed for packed, _, _ in spans), at).view(np.int64)
-    ids = ((words >> (bit & 7)) & ((1 << width) - 1)).astype(np.int32)
-    return [
-        ids[end - length : end] for end, length in zip(ends.tolist(), lengths.tolist(), strict=True)
-    ]
+    return ((words >> (bit & 7)) & ((1 << width) - 1)).astype(np.int32)
 
 
 def _width(n_tokens: int) -> int:

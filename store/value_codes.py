@@ -59,7 +59,8 @@ def decode(codes: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """The values of codes, single precision. ValueError for a code beyond the scale."""
     places = np.asarray(codes, np.int64) + LARGEST
     table = _values()
-    if places.size and (places.min() < 0 or places.max() >= len(table)):
+    # As numbers without a sign, what lies below the scale is beyond its end, too.
+    if places.size and places.view(np.uint64).max() >= len(table):
         raise ValueError("a value's code is beyond the scale")
     return table[places]
 

@@ -22,7 +22,7 @@ from server.pages.evidence import (
     SubstitutionSearchView,
 )
 from server.pages.examples import Examples
-from server.pages.lazy import Singles, Table, TokenTexts, ValueRows
+from server.pages.lazy import Pieces, Singles, Table, TokenTexts, ValueRows
 from server.pages.neuron import SenseView
 from server.token_text import token_string
 from store.distributions import HiddenShares
@@ -252,7 +252,7 @@ def _candidate(slug: str, one: CarriedCandidate, run_id: str | None) -> CarriedC
 
 def _counterexample(shown: ShownCounterexample, vocabulary: list[bytes]) -> CounterexampleView:
     record = shown.record
-    pieces = tuple(vocabulary[token] for token in shown.tokens.tolist())
+    pieces = Pieces(shown.tokens, vocabulary)
 
     def named(token: int | None) -> str | None:
         return None if token is None else token_string(vocabulary[token])

@@ -190,7 +190,7 @@ def band_views(record: NeuronRecord, examples: Examples) -> tuple[BandView, ...]
 def example_views(
     shown: ShownExamples, vocabulary: Sequence[bytes], opposite: int | None
 ) -> Examples:
-    """All examples of a version, each made when it is asked for."""
+    """All examples of a version, made when they are asked for."""
 
     def at_focus(site: SiteName) -> list[float] | None:
         halves = shown.at_focus(site)
@@ -202,7 +202,7 @@ def example_views(
         activations=shown.activations,
         focus=list(map(vocabulary.__getitem__, shown.focus_tokens)),
         at_focus=at_focus,
-        make=lambda n: example_view(shown[n], vocabulary, opposite),
+        make=lambda places: [example_view(one, vocabulary, opposite) for one in shown.some(places)],
     )
 
 

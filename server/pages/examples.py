@@ -56,8 +56,8 @@ class ExampleView:
 
 
 class Examples(Sequence[ExampleView]):
-    """A version's examples in their order, each made when it is asked for: a page draws a third
-    of them, and of the others it reads what stands in columns.
+    """A version's examples in their order, made when they are asked for: a page draws a third of
+    them, best together (`some`), and of the others it reads what stands in columns.
 
     `bands`, `ranks`, `activations` and `focus` (the token in focus, bytes) have an entry an
     example; `at_focus` gives the values of a site at all foci, None where there is no such site.
@@ -70,7 +70,7 @@ class Examples(Sequence[ExampleView]):
         activations: Sequence[float],
         focus: Sequence[bytes],
         at_focus: Callable[[SiteName], Sequence[float] | None],
-        make: Callable[[int], ExampleView],
+        make: Callable[[Sequence[int]], list[ExampleView]],
     ) -> None:
         self.bands, self.ranks, self.activations = bands, ranks, activations
         self.focus, self.at_focus, self._make = focus, at_focus, make
@@ -91,7 +91,11 @@ class Examples(Sequence[ExampleView]):
     def __getitem__(self, place: slice) -> tuple[ExampleView, ...]: ...
     def __getitem__(self, place: int | slice) -> ExampleView | tuple[ExampleView, ...]:
         numbers = range(len(self.bands))[place]
-        return self._make(numbers) if isinstance(numbers, int) else tuple(map(self._make, numbers))
+        return self._make([numbers])[0] if isinstance(numbers, int) else tuple(self._make(numbers))
+
+    def some(self, places: Sequence[int]) -> list[ExampleView]:
+        """Those at these places, in this order, made together."""
+        return self._make(places)
 
 
 def _all(examples: Examples) -> tuple[ExampleView, ...]:

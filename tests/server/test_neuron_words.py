@@ -265,7 +265,7 @@ def examples_of(views: Sequence[ExampleView]) -> Examples:
         activations=[one.activation for one in views],
         focus=[one.pieces[one.focus] for one in views],
         at_focus=at_focus,
-        make=views.__getitem__,
+        make=lambda places: [views[n] for n in places],
     )
 
 
