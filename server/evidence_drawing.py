@@ -190,10 +190,10 @@ def _joint_density(version: VersionView, places: DrawnPlaces) -> Markup | None:
     joint = None if version.evidence is None else version.evidence.joint_density
     if joint is None:
         return None
-    examples = version.examples
+    examples, hrefs = version.examples, places.hrefs[version.side]
     mids, posts = examples.at_focus("mid"), examples.at_focus("post")
     lifted = [
-        Lifted(mids[n], posts[n], href=places.href(version, n), rank=examples.ranks[n])
+        Lifted(mids[n], posts[n], href=Markup(hrefs[n]), rank=examples.ranks[n])
         for n in examples.of_band("lifted")
         if mids is not None and posts is not None
     ]

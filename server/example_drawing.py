@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import escape
@@ -25,27 +25,26 @@ FIRST_OF_TOP, FIRST_OF_OTHERS = 5, 2
 class DrawnPlaces:
     """Which examples a page draws: by side their indices into the version's `examples`.
 
-    `all_href` is the page on which all are drawn, of the senses that are shown alone; `whole_href`
-    that of all senses.
+    `anchors` are the names of all examples, `hrefs` where they stand: here, or on a page that draws
+    all. Both are markup.
     """
 
     places: Mapping[str, frozenset[int]]
-    all_href: str
-    whole_href: str
-
-    def href(self, version: VersionView, n: int) -> str:
-        """Where the n-th example of a version stands: here, or on the page that draws all."""
-        band, rank = version.examples.bands[n], version.examples.ranks[n]
-        elsewhere = self.all_href if version.shown_sense is None else self.whole_href
-        here = "" if n in self.places[version.side] else elsewhere
-        return f"{here}#{anchor(version.side, band, rank)}"
+    anchors: Mapping[str, Sequence[str]]
+    hrefs: Mapping[str, Sequence[str]]
 
 
 def drawn_places(
     versions: Mapping[str, VersionView], every: bool, all_href: str, whole_href: str
 ) -> DrawnPlaces:
-    """The first of each band, or `every` one; of a sense that is shown alone, all of its own."""
+    """The first of each band, or `every` one; of a sense that is shown alone, all of its own.
+
+    `all_href` is the page on which all are drawn, of the senses that are shown alone; `whole_href`
+    that of all senses.
+    """
     places: dict[str, frozenset[int]] = {}
+    anchors: dict[str, list[str]] = {}
+    hrefs: dict[str, list[str]] = {}
     for side, version in versions.items():
         if version.shown_sense is not None:
             of_sense = (one for one in version.senses if one.rank == version.shown_sense)
@@ -56,7 +55,15 @@ def drawn_places(
                 for band in version.bands
                 for n in band.examples[: None if every else _first_of(band.key)]
             )
-    return DrawnPlaces(places, all_href, whole_href)
+        examples, here = version.examples, places[side]
+        elsewhere = escape(all_href if version.shown_sense is None else whole_href)
+        ranked = zip(examples.bands, examples.ranks, strict=True)
+        anchors[side] = [anchor(version.side, band, rank) for band, rank in ranked]
+        hrefs[side] = [
+            f"#{name}" if n in here else f"{elsewhere}#{name}"
+            for n, name in enumerate(anchors[side])
+        ]
+    return DrawnPlaces(places, anchors, hrefs)
 
 
 def _first_of(band: str) -> int:
@@ -67,18 +74,18 @@ def draw_examples(
     versions: Mapping[str, VersionView],
     scales: Mapping[str, float | None],
     popovers: bool,
-    places: Mapping[str, frozenset[int]],
+    places: DrawnPlaces,
 ) -> dict[str, dict[int, str]]:
     """Examples of the versions that the page shows as markup, by side and their `places` among the
     version's `examples`, in order.
 
     With `popovers` each has all its values as attributes; else they are asked for when needed.
     """
-    order = [(side, n) for side in versions for n in sorted(places[side])]
+    order = [(side, n) for side in versions for n in sorted(places.places[side])]
     examples = [
         one
         for side, version in versions.items()
-        for one in version.examples.some(sorted(places[side]))
+        for one in version.examples.some(sorted(places.places[side]))
     ]
     others = {side: versions.get("right" if side == "left" else "left") for side in versions}
     snippets = [
@@ -95,7 +102,7 @@ def draw_examples(
     for (side, n), one, (tokens, attributes), before, after in zip(
         order, examples, drawn, beside[::2], beside[1::2], strict=True
     ):
-        name = anchor(side, one.band, one.rank)
+        name = places.anchors[side][n]
         found[side][n] = example_item(one, name, tokens, attributes, (before, after), acts[side])
     return found
 

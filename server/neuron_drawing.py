@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from server.activation_names import activation_name
 from server.evidence_drawing import DrawnEvidence, draw_evidence, hidden_chart
-from server.example_drawing import DrawnPlaces, anchor, draw_examples, drawn_places
+from server.example_drawing import DrawnPlaces, draw_examples, drawn_places
 from server.figures.correspondence import correspondence
 from server.figures.histogram import Curve, Marker, histogram, shared_axes
 from server.pages.neuron import BandView, NeuronPage, VersionView
@@ -215,7 +215,7 @@ def _draw_bands(
     places: DrawnPlaces,
 ) -> tuple[BandRow, ...]:
     rows = []
-    examples = draw_examples(versions, scales, popovers, places.places)
+    examples = draw_examples(versions, scales, popovers, places)
     in_focus = {
         side: levels(version.examples.at_focus(version.shown_site) or [], scales[side])
         for side, version in versions.items()
@@ -284,13 +284,12 @@ def _more(
     """
     if not left_out:
         return Markup("")
-    examples = version.examples
-    names = [anchor(version.side, examples.bands[n], examples.ranks[n]) for n in left_out]
+    anchors, hrefs = places.anchors[version.side], places.hrefs[version.side]
     return Markup(
         '<p class="small dim more">'
-        + "".join([f'<span id="{name}"></span>' for name in names])
+        + "".join([f'<span id="{anchors[n]}"></span>' for n in left_out])
         + f"{n_shown - len(left_out)} of {n_shown} shown "
-        f'<a href="{escape(places.href(version, left_out[0]))}">all {n_shown}</a></p>\n'
+        f'<a href="{hrefs[left_out[0]]}">all {n_shown}</a></p>\n'
     )
 
 
@@ -314,20 +313,17 @@ def _chips(
 ) -> Markup:
     """The distinct focus tokens of a band, the most frequent first, then in order of rank; each
     links to its first example and has its colour."""
-    focus, ranks = version.examples.focus, version.examples.ranks
-    counts: dict[bytes, int] = {}
-    first: dict[bytes, int] = {}
+    focus, ranks, hrefs = version.examples.focus, version.examples.ranks, places.hrefs[version.side]
+    with_focus: dict[bytes, list[int]] = {}
     for n in band.examples:
-        piece = focus[n]
-        counts[piece] = counts.get(piece, 0) + 1
-        first.setdefault(piece, n)
-    order = sorted(first, key=lambda piece: (-counts[piece], ranks[first[piece]]))
+        with_focus.setdefault(focus[n], []).append(n)
+    order = sorted(with_focus.items(), key=lambda one: (-len(one[1]), ranks[one[1][0]]))
     chips = ['<div class="chips">']
-    for piece in order[:_CHIPS]:
-        n = first[piece]
-        times = f'<span class="times">×{counts[piece]}</span>' if counts[piece] > 1 else ""
+    for piece, examples in order[:_CHIPS]:
+        n, many = examples[0], len(examples)
+        times = f'<span class="times">×{many}</span>' if many > 1 else ""
         chips.append(
-            f'<a href="{escape(places.href(version, n))}" title="to example {ranks[n] + 1}">'
+            f'<a href="{hrefs[n]}" title="to example {ranks[n] + 1}">'
             f"{_coloured(piece, levels_in_focus[n])}{times}</a>"
         )
     if len(order) > _CHIPS:

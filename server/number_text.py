@@ -44,8 +44,10 @@ def fixed(value: float | None, decimals: int = 2) -> str:
     """A number with a fixed count of decimals: correlations and the like."""
     if value is None or not math.isfinite(value):
         return UNDEFINED
-    rounded = round(value, decimals)
-    return f"{MINUS if rounded < 0 else ''}{abs(rounded):,.{decimals}f}"
+    text = f"{value:,.{decimals}f}"
+    if text[0] != "-":
+        return text
+    return text.replace("-", MINUS if text.strip("-0.") else "")
 
 
 def count(value: int | None) -> str:

@@ -30,7 +30,6 @@ from server.token_text import (
     with_class,
 )
 from server.vocabulary import Vocabulary
-from store.packing import SnippetValues
 from store.records import Site
 
 #: Steps are small numbers: their text is looked up.
@@ -182,9 +181,9 @@ def _closed(snippets: Sequence[Snippet], ends: Lengths) -> npt.NDArray[np.object
 def _flat(rows: Sequence[tuple[Rows, str]]) -> tuple[Values, Lengths]:
     """All values of the rows one after another, and the rows' lengths."""
     packed = [
-        (one.halves, site)
+        (one.packed, site)
         for one, site in cast(Sequence[tuple[Rows, Site]], rows)
-        if isinstance(one, ValueRows) and isinstance(one.halves, SnippetValues)
+        if isinstance(one, ValueRows) and one.packed is not None
     ]
     if packed and len(packed) == len(rows):  # as they come from the database: one array of all
         bits = b"".join([halves.codes(site) for halves, site in packed])

@@ -54,6 +54,7 @@ from store.records import (
 from store.section_packing import Numbers, pack_sections
 from store.section_ways import AFFINE, PLAIN, SOLU, Singles, derived
 from store.token_scales import ScaleCodes, scales_of
+from store.value_codes import Codes
 
 FORMAT = 1
 
@@ -166,7 +167,9 @@ class RoleValues(SnippetValues):
         return self._role.halves(site)[self._start : self._end]
 
     def code(self, site: Site, place: int) -> int:
-        at = 2 * (self._start + range(self.length)[place])
+        if not 0 <= place < self.length:
+            place = range(self.length)[place]
+        at = 2 * (self._start + place)
         bits = self._role.bits(site)
         return bits[at] | bits[at + 1] << 8
 
@@ -192,11 +195,12 @@ class _Role:
         self.first = ends - lengths * present
         self.starts, self.ends, self.present = self.first.tolist(), ends.tolist(), present.tolist()
         self.exact: tuple[int, npt.NDArray[np.int64], npt.NDArray[np.float32]] | None = None
-        self._values: dict[Site, Singles] = {}
+        self._codes: dict[Site, Codes] = {}  # of sites with codes of their own
+        self._values: dict[Site, Singles] = {}  # and of those that are made from others
         self._halves: dict[Site, HalfArray] = {}
         self._bits: dict[Site, bytes] = {}
         self.sites = _SITES_OF[section[0]]
-        self._at = 1  # where the first site that is not yet read begins
+        self._at, self._n_read = 1, 0  # where the first site that is not yet read begins
 
     def of(self, i: int) -> RoleValues | None:
         """The values of one example; None where it has none in this role."""
@@ -215,31 +219,39 @@ class _Role:
         if known is None:
             if site not in self.sites:
                 raise KeyError(site)
-            while site not in self._values:
-                self._read(self.sites[len(self._values)])
-            known = self._values[site].astype("<f2")
+            while site not in self._codes and site not in self._values:
+                self._read()
+            codes = self._codes.get(site)
+            known = (
+                self._values[site].astype("<f2")
+                if codes is None
+                else value_codes.decode_halves(codes)
+            )
             if self.exact is not None and self.exact[0] >> SITES.index(site) & 1:
                 known[self.exact[1]] = _as_halves(self.exact[2])
             known.flags.writeable = False
             self._halves[site] = known
         return known
 
-    def _read(self, site: Site) -> None:
+    def _read(self) -> None:
+        """The next site."""
         packed, at, way = self._section, self._at, PLAIN
-        if self._values:
+        if self._n_read:
             way, at = packed[at], at + 1
+        site = self.sites[self._n_read]
         if way == PLAIN:
-            codes, at = code_streams.unpack(packed, self.n, at)
-            self._values[site] = value_codes.decode(codes)
+            self._codes[site], at = code_streams.unpack(packed, self.n, at)
         else:
             width = 2 if way == AFFINE else 0
             parameters = np.frombuffer(packed, "<f4", width, at).tolist()
             misses, codes, at = code_streams.unpack_some(packed, self.n, at + 4 * width)
             scales = self._scales() if way in (SOLU, AFFINE) else None
+            for other in self._codes.keys() - self._values.keys():
+                self._values[other] = value_codes.decode(self._codes[other])
             values = derived(way, parameters, self._values, scales)
             values[misses] = value_codes.decode(codes)
             self._values[site] = values
-        self._at = at
+        self._at, self._n_read = at, self._n_read + 1
 
 
 def unpack(

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from math import erf, exp, log, sqrt, tanh
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,8 +58,18 @@ def encode(values: npt.ArrayLike) -> Codes:
 
 def decode(codes: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """The values of codes, single precision. ValueError for a code beyond the scale."""
+    found: npt.NDArray[np.float32] = _at(_values(), codes)
+    return found
+
+
+def decode_halves(codes: npt.ArrayLike) -> npt.NDArray[np.float16]:
+    """As `decode`, in half precision."""
+    found: npt.NDArray[np.float16] = _at(_halves(), codes)
+    return found
+
+
+def _at(table: npt.NDArray[Any], codes: npt.ArrayLike) -> npt.NDArray[Any]:
     places = np.asarray(codes, np.int64) + LARGEST
-    table = _values()
     # As numbers without a sign, what lies below the scale is beyond its end, too.
     if places.size and places.view(np.uint64).max() >= len(table):
         raise ValueError("a value's code is beyond the scale")
@@ -86,6 +97,12 @@ def _values() -> npt.NDArray[np.float32]:
     positive = np.minimum(positive, 65_504)
     both: Doubles = np.concatenate([-positive[::-1], [0.0], positive])
     return both.astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _halves() -> npt.NDArray[np.float16]:
+    """`_values` in half precision."""
+    return _values().astype("<f2")
 
 
 #: Activation functions that work on each value alone, by the number that stands for them in the

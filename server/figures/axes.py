@@ -236,14 +236,9 @@ def step_path(axis: ActivationAxis, heights: npt.NDArray[np.float64]) -> str:
     from the top, 100 is the floor. Runs of equal height are joined."""
     tenths: list[int] = np.rint(10 * heights).astype(np.int64).tolist()
     ways = _horizontals(axis)
-    parts = ["M0 100"]
-    before = _FLOOR
-    for way, tenth in zip(ways, tenths, strict=False):  # a last edge ends the last cell
-        if tenth != before:
-            parts.append(way)
-            parts.append(_VERTICALS[tenth])
-            before = tenth
-    return f"{''.join(parts)}{ways[-1]}V100Z"
+    cells = zip(ways, tenths, [_FLOOR, *tenths], strict=False)  # a last edge ends the last cell
+    steps = [way + _VERTICALS[tenth] for way, tenth, before in cells if tenth != before]
+    return f"M0 100{''.join(steps)}{ways[-1]}V100Z"
 
 
 def short_count(count: int) -> str:

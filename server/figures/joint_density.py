@@ -154,15 +154,19 @@ def _cells(across: BinAxis, down: BinAxis, counts: Counts) -> list[str]:
     begins = np.ones(levels.shape, bool)
     begins[:, 1:] = levels[:, 1:] != levels[:, :-1]
     starts = np.flatnonzero(begins)
-    ends = [*starts[1:].tolist(), levels.size]
+    sizes = np.diff(starts, append=levels.size)
     height = down.last - down.first
-    paths: dict[int, list[str]] = {}
-    for start, end, level in zip(starts.tolist(), ends, levels.flat[starts].tolist(), strict=True):
-        if level:
-            i, j = divmod(start, height)
-            n = end - start
-            paths.setdefault(level, []).append(f"M{i} {height - j - n}h1v{n}h-1z")
-    return [f'<path class="d{level}" d="{"".join(paths[level])}"/>' for level in sorted(paths)]
+    columns, bottoms = np.divmod(starts, height)
+    tops = height - bottoms - sizes
+    of_run = levels.ravel()[starts]
+    paths = []
+    for level in np.unique(of_run[of_run > 0]).tolist():
+        runs = zip(
+            *(part[of_run == level].tolist() for part in (columns, tops, sizes)), strict=True
+        )
+        path = "".join([f"M{x} {y}h1v{n}h-1z" for x, y, n in runs])
+        paths.append(f'<path class="d{level}" d="{path}"/>')
+    return paths
 
 
 def _axes(across: BinAxis, down: BinAxis) -> list[str]:

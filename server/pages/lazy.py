@@ -58,32 +58,38 @@ def codes(halves: HalfArray) -> npt.NDArray[np.uint16]:
 class ValueRows(Mapping[SiteName, tuple[float, ...]]):
     """Values by site in the order pre, mid, post; a row is made when it is asked for."""
 
-    __slots__ = ("halves",)
+    __slots__ = ("halves", "packed", "sites")
 
     def __init__(self, halves: Mapping[Site, HalfArray]) -> None:
         self.halves = halves
+        self.packed = halves if isinstance(halves, SnippetValues) else None
+        self.sites: Sequence[Site] = (
+            tuple(site for site in SITES if site in halves)
+            if self.packed is None
+            else self.packed.sites
+        )
 
     def __getitem__(self, site: str) -> tuple[float, ...]:
         return tuple(decimals(self.halves[site]))  # type: ignore[index]
 
     def __iter__(self) -> Iterator[SiteName]:
-        return (site for site in SITES if site in self.halves)
+        return iter(self.sites)
 
     def __len__(self) -> int:
-        return len(self.halves)
+        return len(self.sites)
 
     def __contains__(self, site: object) -> bool:
-        return site in self.halves
+        return site in self.sites
 
     def at(self, site: Site, place: int) -> float:
         """One value of a row."""
-        if isinstance(self.halves, SnippetValues):
-            return _decimal_list()[self.halves.code(site, place)]
+        if self.packed is not None:
+            return _decimal_list()[self.packed.code(site, place)]
         return _decimal_list()[int(self.halves[site].view(np.uint16)[place])]
 
     def all_at(self, place: int) -> list[tuple[Site, float]]:
         """(site, value) of every row."""
-        return [(site, self.at(site, place)) for site in SITES if site in self.halves]
+        return [(site, self.at(site, place)) for site in self.sites]
 
 
 class Pieces(Sequence[bytes]):
