@@ -38,17 +38,22 @@ def pack(numbers: npt.ArrayLike) -> bytes:
 def unpack(packed: bytes) -> Numbers:
     """The numbers of `pack`."""
     n, length = (int.from_bytes(packed[at : at + 2], "little") for at in (0, 2))
-    widths = np.frombuffer(zlib.decompress(packed[4 : 4 + length], -15), np.uint8).astype(np.int64)
+    widths = np.frombuffer(zlib.decompress(packed[4 : 4 + length], -15), np.uint8)
     if len(widths) != n:
         raise ValueError(f"{len(widths)} numbers of {n}")
-    below = np.maximum(widths - 1, 0)
+    highest = _HIGHEST_BITS[widths]
+    below = _BELOW[widths]
     first = np.cumsum(below) - below
-    words = words_at([packed[4 + length :]], first >> 3)
-    mask = (np.uint64(1) << below.astype(np.uint64)) - np.uint64(1)
-    rest = ((words >> (first & 7).astype(np.uint64)) & mask).astype(np.int64)
-    zigzag = np.where(widths > 0, rest | (np.int64(1) << below), 0)
+    # A number has fewer bits than a word less the seven that may stand before it.
+    words = words_at([packed[4 + length :]], first >> 3).view(np.int64)
+    zigzag = ((words >> (first & 7)) & (highest - (highest > 0))) | highest
     found: Numbers = (zigzag >> 1) ^ -(zigzag & 1)
     return found
+
+
+#: By the bits that a number has: its highest one (0: it has none), and how many are stored.
+_HIGHEST_BITS = np.array([0, *(1 << n for n in range(63))], np.int64)
+_BELOW = np.array([0, *range(63)], np.int64)
 
 
 def _deflate(plain: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,24 +81,36 @@ def open_engine(url: str | None = None, *, must_be_current: bool = True) -> Engi
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """A connection that several queries share, and what is known of its state of the database."""
+    """A connection that several queries share, and what is known of its state of the database.
+
+    It is itself what `reading` gives to each of them: a page asks for it twenty times."""
 
     engine: Engine
     connection: Connection
     known: dict[Hashable, Any]
 
+    def __enter__(self) -> Connection:
+        return self.connection
+
+    def __exit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
+        if isinstance(fault, PoolTimeout | DBAPIError):
+            with _named_faults(self.engine):
+                raise fault
+
 
 _shared: ContextVar[_Snapshot | None] = ContextVar("shared snapshot", default=None)
 
 
-@contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
+def reading(engine: Engine) -> AbstractContextManager[Connection]:
     """A connection with one snapshot for all queries inside; faults come as `StoreError`."""
     shared = _shared.get()
     if shared is not None and shared.engine is engine:
-        with _named_faults(engine):
-            yield shared.connection
-        return
+        return shared
+    return _connected(engine)
+
+
+@contextmanager
+def _connected(engine: Engine) -> Iterator[Connection]:
     with _named_faults(engine), engine.connect() as connection:
         yield connection
 
@@ -211,8 +223,10 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("twinscope_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get("twinscope_writes", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:  # by the driver itself: it cannot fail, and what SQLAlchemy does around it is not needed
+        connection.connection.cursor().execute("BEGIN").close()
 
 
 @contextmanager

@@ -129,11 +129,13 @@ def unpack_spans(spans: Sequence[tuple[bytes, int, int]], n_tokens: int) -> Toke
     width = _width(n_tokens)
     lengths = np.array([length for _, _, length in spans], np.int64)
     sizes = np.array([len(packed) for packed, _, _ in spans], np.int64)
-    ends = np.cumsum(lengths)
-    place = np.arange(int(ends[-1])) - np.repeat(ends - lengths, lengths)
-    bit = (place + np.repeat([start for _, start, _ in spans], lengths)) * width
-    at = np.repeat(np.cumsum(sizes) - sizes + 2, lengths) + (bit >> 3)
-    words = words_at((packed for packed, _, _ in spans), at).view(np.int64)
+    starts = np.array([start for _, start, _ in spans], np.int64)
+    # Where the bits of a span's first id would begin, were it the first of all.
+    windows = np.cumsum(sizes) - sizes + 2
+    bits = 8 * windows + (starts - (np.cumsum(lengths) - lengths)) * width
+    bit = np.repeat(bits, lengths)
+    bit += np.arange(0, len(bit) * width, width)
+    words = words_at((packed for packed, _, _ in spans), bit >> 3).view(np.int64)
     return ((words >> (bit & 7)) & ((1 << width) - 1)).astype(np.int32)
 
 
