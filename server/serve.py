@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from server.app import create_app
 from server.errors import PortInUseError, ServerError
 from server.settings import Settings
+from server.warm_up import warm_up
 from store.engine import Engine
 
 #: Connections that may wait to be accepted.
@@ -114,6 +115,7 @@ def serve(
             leash=leash,
             shared=shared is not None,
             on_ready=on_ready,
+            afterwards=lambda: warm_up(app),
         )
 
 
@@ -124,11 +126,12 @@ def run_app(
     leash: bool = False,
     shared: bool = False,
     on_ready: Callable[[str], None] | None = None,
+    afterwards: Callable[[], None] | None = None,
 ) -> None:
     """Serve any application on a socket that listens already, with an end as `serve` has it.
 
-    Of a `shared` socket one connection is taken at a time: a process that is busy takes none, and
-    the others get them.
+    `afterwards` is called in a thread of its own once it answers. Of a `shared` socket one
+    connection is taken at a time: a process that is busy takes none, and the others get them.
     """
     server = _Server(
         uvicorn.Config(
@@ -141,6 +144,7 @@ def run_app(
             backlog=1 if shared else BACKLOG,
         ),
         (lambda: on_ready(address_of(opened))) if on_ready else None,
+        afterwards,
     )
     if leash:
         threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
@@ -159,9 +163,14 @@ def _end_with_stdin(server: uvicorn.Server) -> None:
 class _Server(uvicorn.Server):
     """Says when it is ready: a browser opened earlier would find nothing."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None] | None) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_ready: Callable[[], None] | None,
+        afterwards: Callable[[], None] | None,
+    ) -> None:
         super().__init__(config)
-        self._on_ready = on_ready
+        self._on_ready, self._afterwards = on_ready, afterwards
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -169,3 +178,5 @@ class _Server(uvicorn.Server):
             opened.listen(BACKLOG)
         if self._on_ready is not None and self.started:
             self._on_ready()
+        if self._afterwards is not None and self.started:
+            threading.Thread(target=self._afterwards, daemon=True).start()

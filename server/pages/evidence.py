@@ -7,6 +7,7 @@ effect) is None.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
@@ -142,7 +143,7 @@ class CounterexampleView:
     original_token: str | None
     new_token: str | None
     original_activation: float | None
-    pieces: Annotated[tuple[bytes, ...], HTML_ONLY] = ()
+    pieces: Annotated[Sequence[bytes], HTML_ONLY] = ()
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
-from jinja2 import DictLoader, pass_context
+import pytest
+from jinja2 import DictLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup
 
-from server.templating import PageEnvironment
+from server.respond import environment
+from server.templating import OF_OBJECTS, PageEnvironment
+
+OBJECTS = """
+{% macro pair(a, b) %}{{ a.text }}+{{ b }}{% endmacro %}
+{% macro some(a, b="none") %}{{ a.text }}+{{ b }}{% endmacro %}
+{% if page.absent is defined %}there{% else %}absent{% endif %}
+{{ page.text }} {{ pair(page, "<2>") }} {{ some(page) }} {{ some(page, b="3") }} {{ "a"|doubled }}
+"""
 
 PAGE = """
 {% macro framed(word) %}[{{ word }}{{ caller() }}]{% endmacro %}
@@ -33,3 +44,34 @@ def test_a_template_calls_what_there_is() -> None:
     assert "20" in words
     assert "&lt;b&gt;" in page
     assert "&lt;function" in page
+
+
+def test_a_template_of_objects_reads_their_attributes_alone() -> None:
+    """Where no mapping is shown, `page.text` is Python's own; elsewhere a key does as well."""
+    folded = []
+
+    def doubled(text: str) -> Markup:
+        folded.append(text)
+        return Markup(f"<b>{text}{text}</b>")
+
+    environment = PageEnvironment(
+        loader=DictLoader({"neuron.html": OBJECTS, "other.html": "{{ page.text }}"}),
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["doubled"] = doubled
+    template = environment.get_template("neuron.html")
+    for _ in range(2):
+        said = template.render(page=SimpleNamespace(text="a & b")).split("\n")
+    assert said[-2:] == [
+        "absent",
+        "a &amp; b a &amp; b+&lt;2&gt; a &amp; b+none a &amp; b+3 <b>aa</b>",
+    ]
+    assert len(folded) == 1, "a filter of fixed words is called as the template is compiled"
+    with pytest.raises(AttributeError):
+        template.render(page={"text": "a"})
+    assert environment.get_template("other.html").render(page={"text": "a"}) == "a"
+
+
+def test_the_templates_of_objects_are_there() -> None:
+    assert set(OF_OBJECTS) <= set(environment().list_templates())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from store import schema
-from store.engine import data_dir, database_url, open_engine, reading, writing
+from store.engine import data_dir, database_url, one_snapshot, open_engine, reading, writing
 from store.errors import DatabaseUnreachable, SchemaMismatch, StoreError
 from tests import databases
 
@@ -49,6 +51,22 @@ def test_a_reader_keeps_its_snapshot_while_another_writes(database_url: str) -> 
         assert reader.execute(count).scalar() == 0
     with reading(engine) as reader:
         assert reader.execute(count).scalar() == 1
+    engine.dispose()
+
+
+def test_a_fault_within_a_shared_snapshot_is_named_where_it_is_met(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite3"
+    engine = open_engine(f"sqlite:///{path}", must_be_current=False)
+    schema.upgrade(engine)
+    with one_snapshot(engine):
+        with pytest.raises(ZeroDivisionError), reading(engine):
+            raise ZeroDivisionError
+        with pytest.raises(OperationalError, match="no such table"), reading(engine) as connection:
+            connection.execute(text("SELECT 1 FROM missing"))
+        locked = OperationalError("", {}, sqlite3.OperationalError("locked"))
+        locked.orig.sqlite_errorcode = sqlite3.SQLITE_BUSY  # type: ignore[union-attr]
+        with pytest.raises(DatabaseUnreachable, match="held by another"), reading(engine):
+            raise locked
     engine.dispose()
 
 

@@ -155,6 +155,15 @@ def test_an_example_is_shown_with_its_tokens_and_its_document(engine: Engine) ->
         assert each.document_name == clean_text(document.name)
         assert each.source == document.source
     assert cut > 0
+    lazily = examples.shown(engine, run.id, "right", 1, 3)
+    assert lazily.focus_tokens == [int(each.tokens[each.focus]) for each in shown]
+    places = [len(shown) - 1, 0, 2]
+    for each, place in zip(lazily.some(places), places, strict=True):
+        assert each.example == shown[place].example
+        assert each.tokens.tolist() == shown[place].tokens.tolist()
+        assert each.after.tolist() == shown[place].after.tolist()
+    assert lazily.some([]) == []
+    assert lazily[-1].example == shown[-1].example
 
 
 def test_a_dead_neuron_has_no_statistics_that_are_not_defined(engine: Engine) -> None:

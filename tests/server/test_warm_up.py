@@ -1,0 +1,93 @@
+"""What a process makes once is made before the first reader asks, and nobody waits for it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
+
+from server.app import create_app
+from server.serve import listen, run_app
+from server.settings import Settings
+from server.warm_up import warm_up
+from store import schema
+from store.engine import open_engine
+from tests.server.conftest import Served
+
+LOGGER = "twinscope.server"
+
+
+def templates_of(app: FastAPI) -> set[str]:
+    """The templates that are compiled."""
+    return {name for _, name in app.state.site.templates.cache}
+
+
+def test_the_pages_asked_for_most_are_made_once(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(served.app.state.site.settings, served.engine)
+    assert not templates_of(app)
+    with caplog.at_level(logging.WARNING, LOGGER):
+        warm_up(app)
+    assert not caplog.records
+    assert {"explorer.html", "neuron.html"} <= templates_of(app)
+
+
+def test_nothing_is_made_without_a_run_and_a_fault_is_left_to_its_reader(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'empty.sqlite3'}"
+    engine = open_engine(url, must_be_current=False)
+    schema.upgrade(engine)
+    app = create_app(Settings(database_url=url), engine)
+    with caplog.at_level(logging.WARNING, LOGGER):
+        warm_up(app)
+        assert not caplog.records
+
+        def broken(*given: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr("server.warm_up.runs.get_run", broken)
+        warm_up(app)
+    assert [record.message for record in caplog.records] == ["the first pages could not be made"]
+    assert app.state.site.making.acquire(blocking=False)
+    engine.dispose()
+
+
+def test_it_begins_once_the_server_answers() -> None:
+    seen: list[str] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        while scope["type"] == "lifespan":
+            message = await receive()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+    def afterwards() -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        seen.append("afterwards")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def ready(_address: str) -> None:
+        seen.append("ready")
+
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    late = threading.Timer(
+        20, os.kill, (os.getpid(), signal.SIGTERM)
+    )  # a fault, not a test that hangs
+    late.start()
+    try:
+        with listen("127.0.0.1", 0) as opened:
+            run_app(application, opened, on_ready=ready, afterwards=afterwards)
+    finally:
+        late.cancel()
+        signal.signal(signal.SIGTERM, before)
+    assert seen == ["ready", "afterwards"]
