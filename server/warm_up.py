@@ -2,8 +2,8 @@
 
     warm_up(app)        in a thread of its own, once the server answers
 
-Templates and statements are compiled, and tables filled, when they are first wanted: that takes a
-second or two, which the first reader of each process would wait for.
+Routes are put together, templates and statements compiled, and tables filled when they are first
+wanted: that takes a second or two, which the first reader of each process would wait for.
 """
 
 from __future__ import annotations
@@ -20,19 +20,24 @@ from store import runs
 from store.engine import one_snapshot
 from store.errors import RunNotFound
 
+_NOWHERE = "/no/page/has/this/address"
+
 log = logging.getLogger("twinscope.server")
 
 
 def warm_up(app: FastAPI) -> None:
-    """Make an explorer page and a neuron page of the newest run and throw them away.
+    """Look for an address that no route has, then make an explorer page and a neuron page of the
+    newest run and throw them away.
 
-    Nothing is made where no run is published. Whatever fails here is logged and left to the reader
+    No page is made where no run is published. Whatever fails here is logged and left to the reader
     who meets it: it raises nothing.
     """
     site: Site = app.state.site
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
     request = Request(scope | {"app": app})
     try:
+        for route in app.router.routes:
+            route.matches(scope | {"path": _NOWHERE, "root_path": ""})
         with site.making, one_snapshot(site.engine):
             run = runs.get_run(site.engine, runs.LATEST)
             selection = filters.read([], site.settings.max_page_size)
