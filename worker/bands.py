@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from store.records import HalfArray
+from worker.halves import columns
 from worker.hashing import HashArray
 
 #: Quantiles at which bands begin, in thousandths.
@@ -63,14 +64,13 @@ def draw(
     lifted = None if post is None else np.full((n, m), -1, np.int64)
     for start in range(0, n, 64):
         end = min(start + 64, n)
-        columns = np.ascontiguousarray(display[:, start:end].T, dtype=np.float32)
+        shown = columns(display[:, start:end])
         places = np.minimum(ranks, tokens - 1)
-        edges[start:end] = _at_ranks(columns, places) + np.float32(0)  # no negative zero
-        _draw(columns, order, ranks, edges[start:end], drawn[start:end])
+        edges[start:end] = _at_ranks(shown, places) + np.float32(0)  # no negative zero
+        _draw(shown, order, ranks, edges[start:end], drawn[start:end])
         if lifted is not None and post is not None and pre is not None:
-            high = np.ascontiguousarray(post[:, start:end].T, dtype=np.float32)
-            tie = np.ascontiguousarray(pre[:, start:end].T, dtype=np.float32)
-            _lift(columns, high, tie, edges[start:end, 0], lifted[start:end])
+            high, tie = columns(post[:, start:end]), columns(pre[:, start:end])
+            _lift(shown, high, tie, edges[start:end, 0], lifted[start:end])
     return Draws(edges, drawn, lifted)
 
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from store.records import CorrespondenceRecord, HalfArray, PartnerRecord
+from worker.halves import to_single
 
 Doubles = npt.NDArray[np.float64]
 _CHUNK_ROWS = 2048  # of a block: few enough for sums in float32
@@ -51,7 +52,7 @@ class _Range:
         total = np.zeros(n)
         low, high = np.full(n, np.inf, np.float32), np.full(n, -np.inf, np.float32)
         for start in range(0, len(values), _CHUNK_ROWS):
-            block = values[start : start + _CHUNK_ROWS].astype(np.float32)
+            block = to_single(values[start : start + _CHUNK_ROWS])
             total += np.ones(len(block), np.float32) @ block
             np.minimum(low, block.min(axis=0), out=low)
             np.maximum(high, block.max(axis=0), out=high)
@@ -62,7 +63,7 @@ class _Range:
 
     def scaled(self, block: HalfArray) -> npt.NDArray[np.float32]:
         """Some rows [r, n]; all zero for a constant."""
-        found = block.astype(np.float32)
+        found = to_single(block)
         found -= self.centre
         found *= np.divide(1, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
         return found

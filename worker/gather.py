@@ -25,10 +25,10 @@ from worker.accumulators import LayerBatch
 from worker.accumulators.accumulator import Rows
 from worker.activations import Models, padded, stream
 from worker.contexts import Contexts
+from worker.halves import to_half
 from worker.layout import Layout
 from worker.mlp_inputs import InputFiles
 from worker.neuron_values import LayerNeurons, Reads, reads_of
-from worker.sample import to_half
 from worker.settings import StatisticsSettings
 from worker.windows import TokenWindows
 

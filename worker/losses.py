@@ -7,7 +7,7 @@ run's order, until at least so many tokens as the settings ask for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,7 +24,10 @@ from worker.windows import TokenWindows, token_windows
 
 #: Bytes of logits that stand in memory together, by kind of device: a core's cache holds so many,
 #: and what is taken from it again costs no page faults.
-_LOGITS = {"cpu": 4 << 20, "mps": 64 << 20, "cuda": 256 << 20}
+_LOGITS = {"cpu": 8 << 20, "mps": 64 << 20, "cuda": 256 << 20}
+
+#: Between these a sum of exp(logits) has lost nothing to float32's range.
+_SAFE = 1e-25, 1e35
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def window_nats(models: Models, side: str, windows: TokenWindows) -> npt.NDArray
         nats = torch.zeros(mask.shape, dtype=torch.float32, device=models.device)
         nats[mask] = torch.cat(
             [
-                F.cross_entropy(lean.model.head(rows).float(), targets, reduction="none")
+                _nats(lean.model.head, rows, targets)
                 for rows, targets in zip(
                     torch.split(hidden[mask], rows_at_once),
                     torch.split(tokens[:, 1:][mask], rows_at_once),
@@ -147,6 +150,19 @@ def window_nats(models: Models, side: str, windows: TokenWindows) -> npt.NDArray
         )
         found: npt.NDArray[np.float64] = nats.cpu().numpy().astype(np.float64).sum(axis=1)
     return found
+
+
+def _nats(
+    head: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """Loss of each row [R, d_model], its target [R]; [R]. Logits are rarely so large or so small
+    that exp alone will not do, which saves a pass over them and an array."""
+    logits = head(rows).float()
+    of_target = logits.gather(1, targets[:, None])[:, 0]
+    total = logits.exp_().sum(1)
+    if bool(((total > _SAFE[0]) & (total < _SAFE[1])).all()):
+        return total.log_() - of_target
+    return F.cross_entropy(head(rows).float(), targets, reduction="none")
 
 
 @dataclass

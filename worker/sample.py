@@ -22,21 +22,16 @@ import numpy.typing as npt
 from store.records import HalfArray, Side, Site
 from worker import array_files
 from worker.accumulators.accumulator import LayerBatch, Rows
+from worker.halves import to_half_into
 from worker.hashing import HashArray
 from worker.layout import Layout
 
-HALF_MAX = np.float32(np.finfo(np.float16).max)
 EVERY_HASH = 2**64 - 1
 _CHUNK_ROWS = 2048
 
 #: A token's key and hash, as the sample's rows are named.
 KEY = np.dtype([("hash", "<u8"), ("document", "<i8"), ("window", "<i4"), ("position", "<i4")])
 KeyArray = npt.NDArray[np.void]
-
-
-def to_half(values: npt.NDArray[np.float32]) -> HalfArray:
-    """float16, with what lies outside its range at its ends."""
-    return np.clip(values, -HALF_MAX, HALF_MAX).astype(np.float16)
 
 
 class Threshold:
@@ -100,7 +95,7 @@ class Spool:
                 rows = batch.flat(site)[self._index]
             else:
                 rows = values.reshape(-1, n)[self._index.tolist()].float().cpu().numpy()
-            self._buffer[:, column : column + n] = to_half(rows)
+            to_half_into(rows, self._buffer[:, column : column + n])
 
     def end(self) -> None:
         """All layers of the batch were taken."""

@@ -30,6 +30,7 @@ from store.token_records import (
 )
 from worker.activations import Models
 from worker.contexts import Contexts, window_keys
+from worker.halves import to_single
 from worker.layout import Layout
 from worker.sample import KeyArray, open_sample
 
@@ -114,7 +115,7 @@ def _moments(block: HalfArray, rows: int) -> tuple[Doubles, Doubles]:
     pivot = block[:1].astype(np.float64).sum(axis=0)  # of a constant neuron the value itself
     sums, squares = np.zeros((2, block.shape[1]))
     for start in range(0, len(block), rows):
-        _add_moments(block[start : start + rows].astype(np.float32), pivot, sums, squares)
+        _add_moments(to_single(block[start : start + rows]), pivot, sums, squares)
     variance = squares / n - (sums / n) ** 2
     return pivot + sums / n, np.sqrt(np.maximum(variance, 0.0))
 
@@ -130,7 +131,7 @@ def _of_tokens(
     order = by_token.order[by_token.starts[first] : by_token.starts[end]]
     for start in range(0, len(order), rows):
         piece = slice(start, start + rows)
-        _add_tokens(block[order[piece]].astype(np.float32), places[piece], sums, maxima)
+        _add_tokens(to_single(block[order[piece]]), places[piece], sums, maxima)
     return sums / counts[:, None], maxima
 
 

@@ -22,10 +22,10 @@ from worker.evidence.candidate_jobs import OutputsOfBatch
 from worker.evidence.candidates import Doubles, Floats, Found, LayerOutputs, participation
 from worker.evidence.effect_mass import Place
 from worker.evidence.windows import EvidenceWindows
+from worker.halves import to_half
 from worker.layout import Layout
 from worker.lean import LeanModel
 from worker.logit_effects import _fold
-from worker.sample import to_half
 
 Longs = npt.NDArray[np.int64]
 

@@ -26,10 +26,10 @@ from worker.activations import Models
 from worker.contexts import Contexts, window_keys
 from worker.engine import Engine
 from worker.evidence.passes import mlp_of
+from worker.halves import to_half
 from worker.layout import Layout
 from worker.lean import LeanModel, _attention
 from worker.reporter import Reporter
-from worker.sample import to_half
 
 Longs = npt.NDArray[np.int64]
 

@@ -25,10 +25,10 @@ from store.records import HalfArray, Side, Site, TokenArray
 from worker.activations import Models
 from worker.engine import Engine
 from worker.evidence.passes import mlp_of, run
+from worker.halves import to_half
 from worker.layout import Layout
 from worker.lean import LeanModel, _attention
 from worker.reporter import Reporter
-from worker.sample import to_half
 from worker.settings import StatisticsSettings
 
 Goal = Literal["focus", "silence", "raise"]

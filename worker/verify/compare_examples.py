@@ -13,7 +13,7 @@ from store.histogram_edges import N_BINS, inner_edges
 from store.records import OtherValues, ShownExample, Site
 from store.section_ways import MID_PRECISION, POST_PRECISION, stated_bounds
 from store.value_codes import PRECISION
-from worker.sample import to_half
+from worker.halves import to_half
 from worker.settings import StatisticsSettings
 from worker.verify.checks import Check
 from worker.verify.chosen import Place, Stored, StoredVersion

@@ -17,11 +17,11 @@ from transformer_lens.model_bridge.sources.native import NativeModel
 from store.histogram_edges import N_BINS, inner_edges
 from store.records import HalfArray, Side, Site
 from worker.activations import Models
+from worker.halves import to_half
 from worker.hashing import HashArray
 from worker.layout import Layout
 from worker.pairs import Version
 from worker.plan import Plan
-from worker.sample import to_half
 from worker.verify.chosen import Chosen, Longs, Place
 from worker.verify.found import (
     Distribution,

@@ -34,10 +34,10 @@ from worker.engine import Engine
 from worker.errors import UsageError
 from worker.evidence.published_run import plan_of_run
 from worker.evidence.settings import EffectSettings
+from worker.halves import to_half
 from worker.losses import HeldOutStream
 from worker.plan import Plan
 from worker.reporter import Reporter, Silent
-from worker.sample import to_half
 from worker.verify import compare_evidence, compare_examples, compare_statistics
 from worker.verify.checks import Check, records
 from worker.verify.chosen import Chosen, Place, StoredVersion, choose, read
