@@ -41,10 +41,10 @@ from worker.accumulators.accumulator import Rows
 from worker.accumulators.distribution import torch_bins
 from worker.activations import load_models, stream
 from worker.correspondence import correlate, covariances
+from worker.halves import to_half
 from worker.layout import hook_point
 from worker.models import load_native
 from worker.plan import Plan, make_plan
-from worker.sample import to_half
 from worker.settings import StatisticsSettings
 from worker.statistics import Statistics
 from worker.statistics_job import batches
