@@ -6,6 +6,7 @@ reporter.advance(65_536)
 
 from __future__ import annotations
 
+import threading
 import time
 from types import TracebackType
 from typing import Any, Protocol
@@ -98,7 +99,8 @@ class Site:
     """Writes a run's progress to the database, at most once in `interval` seconds.
 
     `write` is `store.progress.report` on an engine; a fault there is not the computation's: it is
-    dropped, because the next write, or the publication, meets it again.
+    dropped, because the next write, or the publication, meets it again. Another thread may call
+    `beat`, so that a step that says nothing for minutes is not taken for one that was killed.
     """
 
     def __init__(
@@ -118,24 +120,34 @@ class Site:
         self._total: int | None = None
         self._done = 0
         self._began = self._wrote = 0.0
+        self._lock = threading.RLock()
 
     def step(self, name: str, total: int | None, unit: str) -> None:
-        self._step, self._total, self._done = (name, unit), total, 0
-        self._began = time.monotonic()
-        self._report("running")
+        with self._lock:
+            self._step, self._total, self._done = (name, unit), total, 0
+            self._began = time.monotonic()
+            self._report("running")
 
     def advance(self, done: int, total: int | None = None) -> None:
-        self._done = done
-        self._total = self._total if total is None else total
-        if time.monotonic() - self._wrote >= self._interval:
-            self._report("running")
+        with self._lock:
+            self._done = done
+            self._total = self._total if total is None else total
+            if time.monotonic() - self._wrote >= self._interval:
+                self._report("running")
+
+    def beat(self, seconds: float) -> None:
+        """Say the same again, if nothing was said for so long."""
+        with self._lock:
+            if time.monotonic() - self._wrote >= seconds:
+                self._report("running")
 
     def note(self, line: str) -> None:
         pass
 
     def end(self, state: Any, message: str | None = None) -> None:
         """The last word: "done", "failed" or "interrupted", with its line."""
-        self._report(state, message)
+        with self._lock:
+            self._report(state, message)
 
     def _report(self, state: Any, message: str | None = None) -> None:
         from store.errors import StoreError

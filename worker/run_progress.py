@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -12,15 +13,20 @@ from store.errors import StoreError
 from worker.errors import WorkerError
 from worker.reporter import Site
 
+#: Seconds: less than `progress.SILENT`, after which a run that says nothing counts as killed.
+BEAT = 20.0
+
 
 @contextmanager
 def shown_progress(
     database: Database, run_id: str, pair_slug: str, corpus_spec: str, stage: str
 ) -> Iterator[Site]:
-    """A reporter to the run's row of progress; whatever ends the block is written there."""
+    """A reporter to the run's row of progress; whatever ends the block is written there. As long as
+    it lasts the row is written at least once in BEAT seconds."""
     site = Site(partial(progress.report, database), run_id, pair_slug, corpus_spec, stage)
     try:
-        yield site
+        with _beating(site):
+            yield site
     except BaseException as error:
         with suppress(StoreError):
             if isinstance(error, KeyboardInterrupt):
@@ -31,3 +37,20 @@ def shown_progress(
                 site.end("failed", f"{type(error).__name__}: {error}".splitlines()[0])
         raise
     site.end("done")
+
+
+@contextmanager
+def _beating(site: Site) -> Iterator[None]:
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT):
+            site.beat(BEAT)
+
+    thread = threading.Thread(target=beat, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

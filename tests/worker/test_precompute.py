@@ -26,7 +26,7 @@ from tests import databases
 from tests.worker.published import everything, versions
 from tests.worker.tiny_pair import make_pair
 from tests.worker.tiny_run import SETTINGS, Disturb, Place, opened, press_ctrl_c
-from worker import steps
+from worker import run_progress, steps
 from worker.corpus import open_corpus
 from worker.engine import EngineError
 from worker.errors import CorpusError, DeviceError, DiskError, PairError, UsageError, WorkerError
@@ -410,3 +410,23 @@ def test_it_can_run_outside_the_main_thread(place: Place, reference: Reference) 
     thread.start()
     thread.join()
     assert found == [reference[1]]
+
+
+def test_a_step_that_says_nothing_for_long_is_not_taken_for_one_that_was_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_progress, "BEAT", 0.05)
+    with databases.fresh("sqlite", migrated=True) as url, opened(url) as engine:
+        with run_progress.shown_progress(
+            engine, "0123456789", "pair", "texts", "statistics"
+        ) as site:
+            site.step("statistics", 100, "tokens")
+            written = progress.current(engine)[0].updated_at
+            deadline = time.monotonic() + 60
+            while progress.current(engine)[0].updated_at == written:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            (now,) = progress.current(engine)
+            assert (now.state, now.step, now.total) == ("running", "statistics", 100)
+        assert progress.current(engine)[0].state == "done"
+    assert not [thread for thread in threading.enumerate() if thread.name == "progress"]
