@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Literal
 
 import numpy as np
@@ -92,19 +93,14 @@ def pack_token_neurons(
     spreads: Mapping[tuple[Side, int], TokenSpreadRecord],
 ) -> PackedRows:
     """Rows of the inverted index; they take less where the spread of their layer is given."""
-    of_layer: dict[tuple[Side, int], list[int]] = {}
-    for i, one in enumerate(records):
-        of_layer.setdefault((one.side, one.layer), []).append(i)
-    made: list[Row] = [()] * len(records)
+    of_layer: dict[tuple[Side, int], list[TokenNeuronsRecord]] = {}
+    for one in records:
+        of_layer.setdefault((one.side, one.layer), []).append(one)
+    made: list[Row] = []
     with refused("token neurons"):
-        for layer, places in of_layer.items():
-            some = [records[i] for i in places]
-            for i, row in zip(
-                places,
-                rows_tokens.of_token_neurons(0, some, n_vocabulary, spreads.get(layer)),
-                strict=True,
-            ):
-                made[i] = row
+        for layer, some in of_layer.items():
+            made += rows_tokens.of_token_neurons(0, some, n_vocabulary, spreads.get(layer))
+    made.sort(key=itemgetter(1, 2, 3))  # by token, side and layer, as they are keyed
     return PackedRows("token neurons", len(records), _by_name({tables_tokens.token_neuron: made}))
 
 
