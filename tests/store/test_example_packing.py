@@ -144,6 +144,41 @@ def test_what_half_precision_cannot_hold_is_its_largest() -> None:
             assert one.values["mid"][given.position] == np.float16(given.activation)
 
 
+def test_versions_packed_together_are_what_each_is_alone() -> None:
+    """Whatever each is made of: scales or none, a function that is known or not, outliers, a role
+    that no example has, scales of which one is too large to be stored."""
+    made = [
+        Made(0),
+        Made(1, scaled=False),
+        Made(2, spread=30.0),
+        Made(3),
+        Made(4),
+        Made(5),
+        Made(6),
+    ]
+    for one in made[3].records:
+        one.same_index = None
+    for one in made[4].records:
+        values = one.same_index.values  # type: ignore[union-attr]
+        values["post"] = np.tanh(values["pre"])
+    made[5].scales[3, 2, 5] = 1e13
+    for one in made[6].records[:20]:
+        one.values["post"][one.position] += 3
+    versions = [of_records(one.records) for one in made]
+    assert pack_values(versions) == [pack_values([one])[0] for one in versions]
+    assert pack_places(versions) == [pack_places([one])[0] for one in versions]
+
+
+def test_a_version_with_a_scale_that_cannot_be_stored_needs_none() -> None:
+    made = Made(5)
+    made.scales[3, 2, 5] = 1e13
+    found = come_back(made, forbidden)
+    for record, one in zip(made.records, found, strict=True):
+        for site, bound in stated_bounds(record.values).items():
+            off = one.values[site].astype(np.float64) - record.values[site].astype(np.float64)
+            assert (np.abs(off) <= bound).all(), site
+
+
 def test_what_follows_takes_no_room() -> None:
     with_scales, without = (
         len(pack_values([of_records(Made(2, scaled=each).records)])[0]) for each in (True, False)
