@@ -82,6 +82,16 @@ def test_what_is_not_computed_is_null_and_said(served: Served) -> None:
     assert "Counterexamples" not in text
 
 
+@pytest.mark.parametrize("path", ["", "/tax", "/0/invisible", "/0/3"])
+def test_a_page_without_evidence_leads_to_where_its_computing_is_shown(
+    served: Served, path: str
+) -> None:
+    """In a demo's first minutes the command would be of no use: it is running."""
+    run = served.older.id
+    text = served.client.get(f"/tiny-pair{path}?run={run}").text
+    assert f'<a href="/runs/{run}">The run’s page</a> says whether it is being computed' in text
+
+
 def test_a_version_without_effect_says_so(served: Served) -> None:
     hidden = versions(served, f"/tiny-pair/0/{DEAD}.json")["left"]["evidence"]["hidden"]
     assert hidden["share"] is None
