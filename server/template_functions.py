@@ -53,8 +53,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "preview_title": preview_title,
     "preview_text": preview_text,
     "definition": DEFINITIONS.__getitem__,
-    "term_markup": term,
-    "glossary_markup": glossary,
+    "glossary": glossary,
 }
 
 FILTERS: dict[str, Callable[..., Any]] = {
