@@ -28,6 +28,7 @@ _FIRST_CODE = (LOWEST_POWER + 127) * BINS_PER_POWER  # of the lowest closed bin
 _BLOCK = 256  # neurons whose counts stay in a core's caches while a batch passes
 _ROWS = 32  # tokens of such a block: read from memory once, then summed and counted
 _RECENT_TOKENS = 2**31 - 1  # what a 32-bit counter holds
+_SUMMED_TOKENS = 2**15  # after which sums around one pivot become moments
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,10 @@ class Distribution:
         self._on_device: dict[int, torch.Tensor] = {}
         self._recent: npt.NDArray[np.int32] | None = None  # [S, n, N_BINS]
         self._recent_tokens = 0
+        # Sums of powers not yet in `moments`, around pivots.
+        self._pivots = np.zeros(low.shape)  # [S, n]
+        self._sums = np.zeros((len(sites), 4, low.shape[1]))
+        self._summed = 0
 
     @classmethod
     def empty(cls, layout: SideLayout, settings: StatisticsSettings) -> Self:
@@ -81,36 +86,32 @@ class Distribution:
         if not len(batch.rows.index):
             return
         if batch.on_cpu:
-            self._make_room(len(batch.rows.index))
+            self._fold_compiled(batch)
+            return
         for s, site in enumerate(self.sites):
-            fold = self._fold_compiled if batch.on_cpu else self._fold_torch
-            moments, low, high = fold(s, site, batch)
-            if not np.isfinite(moments.m4).all():
-                raise PairError(
-                    f"activations at {site} are not finite", "the weights are broken: train again"
-                )
-            self.moments[s] = self.moments[s].merge(moments)
+            moments, low, high = self._fold_torch(s, site, batch)
+            self._take_moments(s, moments)
             np.minimum(self.low[s], low, out=self.low[s])
             np.maximum(self.high[s], high, out=self.high[s])
 
     def merge(self, other: Self) -> Self:
         return type(self)(
             self.sites,
-            [a.merge(b) for a, b in zip(self.moments, other.moments, strict=True)],
+            [a.merge(b) for a, b in zip(self._all_moments(), other._all_moments(), strict=True)],
             np.minimum(self.low, other.low),
             np.maximum(self.high, other.high),
             self._all_counts() + other._all_counts(),
         )
 
     def compute(self) -> dict[Site, SiteDistribution]:
-        counts = self._all_counts()
+        counts, moments = self._all_counts(), self._all_moments()
         found: dict[Site, SiteDistribution] = {}
         for s, site in enumerate(self.sites):
-            std, skewness, kurtosis = self.moments[s].standardized()
+            std, skewness, kurtosis = moments[s].standardized()
             constant = self.low[s] == self.high[s]
             found[site] = SiteDistribution(
-                self.moments[s].n,
-                self.moments[s].mean,
+                moments[s].n,
+                moments[s].mean,
                 np.where(constant, 0.0, std),
                 np.where(constant, np.nan, skewness),
                 np.where(constant, np.nan, kurtosis),
@@ -121,9 +122,10 @@ class Distribution:
         return found
 
     def arrays(self) -> Arrays:
-        sums = [[m.mean, m.m2, m.m3, m.m4] for m in self.moments]
+        moments = self._all_moments()
+        sums = [[m.mean, m.m2, m.m3, m.m4] for m in moments]
         return {
-            "n": np.array([m.n for m in self.moments], dtype=np.int64),
+            "n": np.array([m.n for m in moments], dtype=np.int64),
             "moments": np.array(sums, dtype=np.float64),  # [S, 4, n]
             "low": self.low,
             "high": self.high,
@@ -147,26 +149,46 @@ class Distribution:
             self._recent_tokens = 0
         return self.counts
 
-    def _make_room(self, tokens: int) -> None:
-        """For so many tokens more in the 32-bit counters."""
+    def _all_moments(self) -> list[Moments]:
+        if self._summed:
+            for s, sums in enumerate(self._sums):
+                self._take_moments(s, Moments.of_sums(self._summed, self._pivots[s], *sums))
+            self._summed = 0
+        return self.moments
+
+    def _take_moments(self, s: int, moments: Moments) -> None:
+        if not np.isfinite(moments.m4).all():
+            raise PairError(
+                f"activations at {self.sites[s]} are not finite",
+                "the weights are broken: train again",
+            )
+        self.moments[s] = self.moments[s].merge(moments)
+
+    def _make_room(self, tokens: int) -> npt.NDArray[np.int32]:
+        """The 32-bit counters, with room for so many tokens more."""
         if self._recent is None:
             self._recent = np.zeros(self.counts.shape, np.int32)
         if self._recent_tokens + tokens > _RECENT_TOKENS:
             self._all_counts()
         self._recent_tokens += tokens
+        return self._recent
 
-    def _fold_compiled(
-        self, s: int, site: Site, batch: LayerBatch
-    ) -> tuple[Moments, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        values, index = batch.flat(site), batch.rows.index
-        n = values.shape[1]
-        known = self.moments[s]
-        pivot = known.mean if known.n else values[index[0]].astype(np.float64)
-        assert self._recent is not None
-        sums = np.zeros((4, n))
-        low, high = np.full(n, np.inf, np.float32), np.full(n, -np.inf, np.float32)
-        _sweep(values, values.view(np.uint32), index, pivot, self._recent[s], sums, low, high)
-        return Moments.of_sums(len(index), pivot, *sums), low, high
+    def _fold_compiled(self, batch: LayerBatch) -> None:
+        index = batch.rows.index
+        counts = self._make_room(len(index))
+        first = not self.moments[0].n
+        if not self._summed:
+            self._sums[:] = 0
+            for s, site in enumerate(self.sites):
+                self._pivots[s] = batch.flat(site)[index[0]] if first else self.moments[s].mean
+        for s, site in enumerate(self.sites):
+            values = batch.flat(site)
+            kept = self._pivots[s], counts[s], self._sums[s], self.low[s], self.high[s]
+            _sweep(values, values.view(np.uint32), index, *kept)
+        self._summed += len(index)
+        # A first batch has one token's values for a pivot: what follows has its mean.
+        if first or self._summed >= _SUMMED_TOKENS:
+            self._all_moments()
 
     def _fold_torch(
         self, s: int, site: Site, batch: LayerBatch
@@ -215,7 +237,7 @@ def _sweep(
     for a in range(0, n, _BLOCK):
         e = min(a + _BLOCK, n)
         p, s, lo, hi = pivot[a:e], sums[:, a:e], low[a:e], high[a:e]
-        place = np.empty(e - a, np.uint32)
+        place = np.empty((_ROWS, e - a), np.uint32)
         for first in range(0, len(index), _ROWS):
             rows = index[first : first + _ROWS]
             whole = len(rows) - len(rows) % 4
@@ -230,8 +252,9 @@ def _sweep(
                 )  # fmt: skip
             for i in range(whole, len(rows)):
                 _add_one(values[rows[i], a:e], p, s[0], s[1], s[2], s[3], lo, hi)
-            for row in rows:
-                _count(bits[row, a:e], place, counts[a:e].reshape(-1))
+            for i in range(len(rows)):
+                _place(bits[rows[i], a:e], place[i])
+            _count(place[: len(rows)], counts[a:e].reshape(-1))
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract"})  # x * y + z in one instruction
@@ -270,13 +293,26 @@ def _add_one(x, p, s1, s2, s3, s4, lo, hi):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(bits, place, counts):  # type: ignore[no-untyped-def]
-    """Count one row's values [n] in their bins: counts [n * N_BINS]; `place` [n] is scratch."""
-    # First all places, eight to an instruction, then the counters one by one.
+def _place(bits, place):  # type: ignore[no-untyped-def]
+    """Where each of a row's values [n] is counted, in counts [n * N_BINS]; several to an
+    instruction."""
     for j in range(len(place)):
         m = np.int32((bits[j] & np.uint32(0x7FFFFFFF)) >> np.uint32(_BITS_DROPPED))
         m = max(np.int32(0), min(np.int32(N_SIDE + 1), m - np.int32(_FIRST_CODE - 1)))
         sign = np.int32(bits[j]) >> np.int32(31)  # 0 or -1
         place[j] = np.uint32(j * N_BINS + MIDDLE) + np.uint32((m ^ sign) - sign)
-    for j in range(len(place)):
-        counts[place[j]] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(place, counts):  # type: ignore[no-untyped-def]
+    """Count what stands at the places [R, n]: eight columns down all rows, since their counters
+    stay in the nearest cache; one column alone would wait for its own last count."""
+    n = place.shape[1]
+    whole = n - n % 8
+    for j in range(0, whole, 8):
+        for i in range(len(place)):
+            for k in range(8):
+                counts[place[i, j + k]] += 1
+    for j in range(whole, n):
+        for i in range(len(place)):
+            counts[place[i, j]] += 1
