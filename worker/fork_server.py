@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
-_PRELOAD = ["worker.engine_local", "worker.statistics_job"]
+_PRELOAD = ["worker.preloaded"]
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _NVIDIA = Path("/dev/nvidiactl")
 
