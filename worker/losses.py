@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from store.records import LossRecord
 from worker.activations import Models
 from worker.corpus import Document
-from worker.statistics_job import batches
 from worker.tokenizer import PairTokenizer
 from worker.windows import TokenWindows, token_windows
 
@@ -114,10 +113,10 @@ class LossWork:
     def handle(self, task: LossTask) -> tuple[int, dict[tuple[str, int], float]]:
         sums: dict[tuple[str, int], float] = {}
         place = 0
-        for windows in batches(task.windows, self.job.batch_windows):
+        for windows in task.windows.parts(self.job.batch_windows):
             for side in self.job.sides:
                 nats = window_nats(self.models, side, windows)
-                for i, value in enumerate(nats[: len(task.source) - place]):
+                for i, value in enumerate(nats):
                     key = side, int(task.source[place + i])
                     sums[key] = sums.get(key, 0.0) + float(value)
             place += len(windows)

@@ -147,15 +147,4 @@ class _Part:
 
 def batches(windows: TokenWindows, size: int) -> list[TokenWindows]:
     """`windows` in batches of exactly `size`, the last one padded with masked rows."""
-    return [
-        padded(
-            TokenWindows(
-                windows.tokens[a : a + size],
-                windows.mask[a : a + size],
-                windows.document[a : a + size],
-                windows.window[a : a + size],
-            ),
-            size,
-        )
-        for a in range(0, len(windows), size)
-    ]
+    return [padded(part, size) for part in windows.parts(size)]

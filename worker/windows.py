@@ -36,6 +36,14 @@ class TokenWindows:
     def unmasked(self) -> int:
         return int(self.mask.sum())
 
+    def parts(self, size: int) -> Iterator[TokenWindows]:
+        """At most `size` windows each, in order."""
+        for a in range(0, len(self), size):
+            rows = slice(a, a + size)
+            yield TokenWindows(
+                self.tokens[rows], self.mask[rows], self.document[rows], self.window[rows]
+            )
+
 
 def token_windows(
     documents: Iterable[Document],

@@ -20,7 +20,6 @@ from worker.activations import Models
 from worker.evidence import mixture
 from worker.evidence.mixture import Weights
 from worker.losses import LossTask, window_nats
-from worker.statistics_job import batches
 
 #: Which differences are taken, where both sides are there.
 DIFFERENCES = (("left", "right"), ("left", "control"), ("control", "right"))
@@ -78,14 +77,14 @@ class DocumentLossWork:
 
     def handle(self, task: LossTask) -> DocumentLosses:
         """A row for each window."""
-        windows, count = task.windows, len(task.windows)
+        windows = task.windows
         nats = {
             side: np.concatenate(
                 [
                     window_nats(self.models, side, part)
-                    for part in batches(windows, self.job.batch_windows)
+                    for part in windows.parts(self.job.batch_windows)
                 ]
-            )[:count]
+            )
             for side in self.models.lean
         }
         lengths = np.where(windows.mask, self.job.token_lengths[windows.tokens], 0)
