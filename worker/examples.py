@@ -247,12 +247,16 @@ class GatheredRows:
             inside = offset < wanted["length"][:, None]
             places = wanted["start"][:, None] + offset
             made: dict[tuple[Side, int], FloatArray] = {}
-            for side, gathered in found.items():
-                values = gathered[mine][:, :, : len(offset)].transpose(1, 0, 2)
-                for layer in np.unique(wanted["layer"]).tolist():
-                    here = inside & (wanted["layer"] == layer)[:, None]
+            values = {
+                side: gathered[mine][:, :, : len(offset)].transpose(1, 0, 2)
+                for side, gathered in found.items()
+            }
+            for layer in sorted(set(wanted["layer"].tolist())):
+                here = inside & (wanted["layer"] == layer)[:, None]
+                at = places[here]
+                for side, gathered in values.items():
                     scales = np.full((3, len(window.tokens)), np.nan, np.float32)
-                    scales[:, places[here]] = values[:, here]
+                    scales[:, at] = gathered[:, here]
                     made[side, layer] = scales
             return made
 

@@ -100,7 +100,7 @@ class Spool:
     def end(self) -> None:
         """All layers of the batch were taken."""
         if len(self._index):
-            self._file.write(self._buffer.tobytes())
+            self._file.write(self._buffer.data)
 
     def close(self) -> KeyArray:
         """Keys of the rows in the file, in its order."""
