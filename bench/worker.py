@@ -396,7 +396,7 @@ def plan_of(size: str, tokens: int, directory: Path, given: argparse.Namespace) 
         dtype=given.dtype,
         workers=given.workers,
         seed=0,
-        settings=StatisticsSettings(),
+        settings=StatisticsSettings.of_run(tokens),
         batch_windows=given.batch_windows,
     )
 

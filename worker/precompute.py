@@ -84,7 +84,7 @@ def precompute(
             dtype=dtype,
             workers=workers,
             seed=seed,
-            settings=settings or StatisticsSettings(),
+            settings=settings or StatisticsSettings.of_run(tokens),
             batch_windows=batch_windows,
             shard_windows=shard_windows,
         )

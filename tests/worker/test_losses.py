@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from worker.losses import _nats
+from worker.settings import StatisticsSettings
 
 
 @pytest.mark.parametrize("shift", [0.0, -70.0, 95.0, -200.0, 3e4])
@@ -22,3 +23,11 @@ def test_they_are_cross_entropies(shift: float) -> None:
 
     exact = F.cross_entropy(head(rows).double(), targets, reduction="none")
     torch.testing.assert_close(_nats(head, rows, targets).double(), exact, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "least"),
+    [(None, 100_000), (3_000_000, 100_000), (524_288, 52_428), (1_000, 10_000)],
+)
+def test_they_take_a_tenth_of_what_a_run_reads(tokens: int | None, least: int) -> None:
+    assert StatisticsSettings.of_run(tokens).loss_tokens == least
