@@ -2,9 +2,11 @@
 
     python -m bench.peers --json FILE
 
-Same weights, same tokens, the same k = 20; each in a process of its own with one thread (ours: one
-process a core, figures divided by the cores). SAEDashboard gets an environment of its own, made
-below the cache directory and installed by name; where that fails the bench says so and goes on.
+Same weights, same tokens, the same k = 20; each in processes of one thread, one process a core, all
+cores as busy for the one as for the other: ours shares out its work, of a peer one process makes
+one version while another makes the other. Figures are a core's. SAEDashboard gets an environment of
+its own, made below the cache directory and installed by name; where that fails the bench says so
+and goes on.
 
 | | plain one-pass | SAEDashboard 0.8.0 | Twinscope |
 |---|---|---|---|
@@ -35,7 +37,9 @@ import tempfile
 import threading
 import time
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -160,17 +164,20 @@ def ran(command: list[str], seconds: float) -> dict[str, Any]:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise PeerMissing(f"failed: {last}")
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found | {"peak_mib": memory.of_largest(1)}
+    return found | {"peak_mib": memory.of_largest(1)}  # of whatever runs beside it, too
+
+
+def of_both(command: list[str], plan: Plan, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """What the peer's command prints for each version: one process a core at a time, as ours."""
+    commands = [[*command, "--side", one.side, *_windows(given)] for one in plan.layout.sides]
+    with ThreadPoolExecutor(given.workers) as processes:
+        return list(processes.map(partial(ran, seconds=given.limit), commands))
 
 
 def plain(shared: Path, plan: Plan, given: argparse.Namespace) -> dict[str, Any]:
     """The plain method on both versions, pages extrapolated."""
-    parts = []
-    for one in plan.layout.sides:
-        command = [sys.executable, "-m", "bench.peer_plain", str(shared), "--side", one.side]
-        parts.append(
-            ran([*command, "--neurons", str(given.neurons), *_windows(given)], given.limit)
-        )
+    command = [sys.executable, "-m", "bench.peer_plain", str(shared)]
+    parts = of_both([*command, "--neurons", str(given.neurons)], plan, given)
     total = int(plan.tokens or 0)
     seconds = {
         kind: sum(
@@ -187,12 +194,8 @@ def saedashboard(shared: Path, plan: Plan, given: argparse.Namespace) -> dict[st
     """SAEDashboard on a batch of features of one layer of each version."""
     python = environment("saedashboard", given.cache, given.install_limit)
     script = str(ROOT / "bench" / "peer_saedashboard.py")
-    parts = []
-    for one in plan.layout.sides:
-        command = [str(python), script, str(shared), "--side", one.side]
-        parts.append(
-            ran([*command, "--neurons", str(given.sae_neurons), *_windows(given)], given.limit)
-        )
+    command = [str(python), script, str(shared), "--neurons", str(given.sae_neurons)]
+    parts = of_both(command, plan, given)
     total = int(plan.tokens or 0)
     # One whole batch of features a version. A layer's next batch finds the forward passes in the
     # cache, which are a small part; all else it does again.
@@ -305,7 +308,7 @@ def main() -> None:
         "--cache", type=Path, default=Path("~/.cache/twinscope-bench").expanduser(),
         help="where peers' environments are",
     )  # fmt: skip
-    parser.add_argument("--limit", type=float, default=280, help="seconds of each peer's process")
+    parser.add_argument("--limit", type=float, default=600, help="seconds of each peer's process")
     parser.add_argument(
         "--install-limit", type=float, default=600, help="seconds to make a peer's environment"
     )
@@ -320,7 +323,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-peers-") as made:
         plan = make_plan(
             PAIR, CORPUS, tokens=given.tokens, device="cpu", workers=1, seed=0,
-            settings=StatisticsSettings(),
+            settings=StatisticsSettings.of_run(given.tokens),
         )  # fmt: skip
         shared = Path(made) / "shared"
         shared_files(plan, shared)
