@@ -81,7 +81,7 @@ class Looking(Silent):
                 self.shown += progress.current(engine)
 
 
-# Of one actor only in `make test-full`: each takes seconds to load torch.
+# Some only in `make test-full`: each actor takes many seconds of a core to load torch.
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2, 4])
 def test_any_number_of_actors_gives_what_one_process_gives(
     place: Place,
@@ -112,6 +112,7 @@ def test_any_number_of_actors_gives_what_one_process_gives(
     assert (last.run_id, last.state) == (run.id, "done")
 
 
+@pytest.mark.slow
 def test_evidence_and_searches_by_actors_are_those_of_one_process(tmp_path: Path) -> None:
     found = []
     for engine_name, workers in (("local", 1), ("ray", 2)):
@@ -229,6 +230,7 @@ def test_what_the_cluster_lacks_is_named(place: Place, tmp_path: Path) -> None:
             place.compute(url, engine="ray", device="cuda", work_dir=tmp_path)
 
 
+@pytest.mark.slow
 def test_an_actor_that_does_not_see_the_files_says_so(place: Place, tmp_path: Path) -> None:
     from worker.engine_ray import RayActors
     from worker.pairs import Version, load_pair
