@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from store.histogram_edges import inner_edges
 from store.records import Site
-from worker.accumulators import ACCUMULATORS, Accumulator, Distribution, Extremes, LayerBatch
+from worker.accumulators import (
+    ACCUMULATORS,
+    Accumulator,
+    Distribution,
+    Extremes,
+    LayerBatch,
+    distribution,
+)
 from worker.accumulators.accumulator import Rows
 from worker.accumulators.distribution import SiteDistribution, torch_bins
 from worker.accumulators.moments import Moments
@@ -40,6 +47,7 @@ def batch(
     windows: int = 4,
     draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray] | None = None,
     kind: type[LayerBatch] = LayerBatch,
+    n: int = N,
 ) -> LayerBatch:
     """Windows of a few documents, each cut at random, with activations drawn on a coarse grid so
     that ties abound (or by `draw`)."""
@@ -56,7 +64,7 @@ def batch(
             (seed * windows + np.arange(windows)).astype(np.int32),
         )
     )
-    shape = (windows, N_CTX, N)
+    shape = (windows, N_CTX, n)
     sites: dict[Site, torch.Tensor] = {}
     for site in ("pre", "mid", "post"):
         values = draw(rng, shape) if draw else rng.integers(-3, 4, shape) / 2
@@ -97,12 +105,14 @@ def accumulated(
     return accumulator
 
 
-def test_histograms_equal_plain_loops() -> None:
-    batches = [batch(seed) for seed in range(5)]
-    found = accumulated(Distribution, LAYER_NORM, batches).compute()
+@pytest.mark.parametrize("n", [N, 8, 19, 300])
+def test_histograms_equal_plain_loops(n: int) -> None:
+    """Of fewer neurons than go side by side, of whole groups, of a rest; of more than a block."""
+    batches = [batch(seed, n=n) for seed in range(5)]
+    found = accumulated(Distribution, SideLayout("left", 1, n, True), batches).compute()
     tokens = tokens_of(batches)
     for site in LAYER_NORM.sites:
-        for neuron in range(N):
+        for neuron in {*range(0, n, 1 + n // 20), *range(n - n % 8, n)}:
             counts = [0] * 387
             for _, values in tokens:
                 counts[plain_bin(values[site][neuron])] += 1
@@ -138,6 +148,27 @@ def test_moments_equal_two_passes_in_float64(name: str, kind: type[LayerBatch]) 
         np.testing.assert_allclose(measured, expected, rtol=1e-5, atol=1e-5 * min(1, std))
 
 
+@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize("at_once", [1, 300])
+def test_moments_do_not_depend_on_when_sums_become_moments(
+    monkeypatch: pytest.MonkeyPatch, name: str, at_once: int
+) -> None:
+    """After so many tokens, and whenever they are read."""
+    batches = [batch(seed, 40, HARD[name]) for seed in range(6)]
+    expected = accumulated(Distribution, PLAIN, batches).compute()["post"]
+    monkeypatch.setattr(distribution, "_SUMMED_TOKENS", at_once)
+    read = Distribution.empty(PLAIN, SETTINGS)
+    for number, one in enumerate(batches):
+        read.update(one)
+        if number == 3:
+            read.compute()
+    found = read.compute()["post"]
+    assert found.n == expected.n
+    for key in ("mean", "std", "skewness", "kurtosis"):
+        np.testing.assert_allclose(getattr(found, key), getattr(expected, key), rtol=1e-7)
+    assert (found.counts == expected.counts).all()
+
+
 def test_a_constant_has_no_skewness() -> None:
     batches = [batch(seed, draw=lambda rng, shape: np.full(shape, 0.1)) for seed in range(4)]
     found = accumulated(Distribution, PLAIN, batches).compute()["pre"]
@@ -148,20 +179,17 @@ def test_a_constant_has_no_skewness() -> None:
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
-def test_activations_that_are_not_finite_are_named(broken: float) -> None:
+@pytest.mark.parametrize("before", [0, 3])
+@pytest.mark.parametrize("kind", [LayerBatch, OffCpu])
+def test_activations_that_are_not_finite_are_named(
+    broken: float, before: int, kind: type[LayerBatch]
+) -> None:
+    """In the first batch, or when what came after others is written down."""
+    last = batch(9)
+    sites = last.sites | {"post": torch.full_like(last.sites["post"], broken)}
+    batches = [*(batch(seed, kind=kind) for seed in range(before)), kind(sites, last.rows)]
     with pytest.raises(PairError, match="post are not finite"):
-        accumulated(
-            Distribution,
-            PLAIN,
-            [
-                LayerBatch(
-                    one.sites
-                    | {"post": one.sites["post"].masked_fill(torch.rand(4, 7, 5) < 2, broken)},
-                    one.rows,
-                )
-                for one in [batch(0)]
-            ],
-        )
+        accumulated(Distribution, PLAIN, batches).arrays()
 
 
 @pytest.mark.parametrize("layout", [LAYER_NORM, PLAIN], ids=["mid", "post"])

@@ -65,3 +65,17 @@ def test_nothing_heavy_stands_before_it() -> None:
     heavy = "import sys, twinscope.app, worker.fork_server; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_workers_are_forked_with_numba_ready() -> None:
+    """What the server is told to import is there: it passes over a name that it does not find."""
+    code = (
+        "import importlib, sys; from worker import fork_server\n"
+        "for name in fork_server._PRELOAD: importlib.import_module(name)\n"
+        "ready = 'numba.cpython.unicode' in sys.modules\n"
+        "print(ready, 'worker.engine_local' in sys.modules, 'worker.statistics_job' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True
+    )
+    assert done.stdout.split() == ["True"] * 3

@@ -89,10 +89,7 @@ class Distribution:
             self._fold_compiled(batch)
             return
         for s, site in enumerate(self.sites):
-            moments, low, high = self._fold_torch(s, site, batch)
-            self._take_moments(s, moments)
-            np.minimum(self.low[s], low, out=self.low[s])
-            np.maximum(self.high[s], high, out=self.high[s])
+            self._fold_torch(s, site, batch)
 
     def merge(self, other: Self) -> Self:
         return type(self)(
@@ -151,18 +148,21 @@ class Distribution:
 
     def _all_moments(self) -> list[Moments]:
         if self._summed:
-            for s, sums in enumerate(self._sums):
-                self._take_moments(s, Moments.of_sums(self._summed, self._pivots[s], *sums))
+            for s, (pivot, sums) in enumerate(zip(self._pivots, self._sums, strict=True)):
+                self._take_sums(s, self._summed, pivot, sums)
             self._summed = 0
         return self.moments
 
-    def _take_moments(self, s: int, moments: Moments) -> None:
-        if not np.isfinite(moments.m4).all():
+    def _take_sums(
+        self, s: int, n: int, pivot: npt.NDArray[np.float64], sums: npt.NDArray[np.float64]
+    ) -> None:
+        """Sums [4, neurons] of powers of n values of a site around a pivot."""
+        if not np.isfinite(sums).all():
             raise PairError(
                 f"activations at {self.sites[s]} are not finite",
                 "the weights are broken: train again",
             )
-        self.moments[s] = self.moments[s].merge(moments)
+        self.moments[s] = self.moments[s].merge(Moments.of_sums(n, pivot, *sums))
 
     def _make_room(self, tokens: int) -> npt.NDArray[np.int32]:
         """The 32-bit counters, with room for so many tokens more."""
@@ -190,9 +190,7 @@ class Distribution:
         if first or self._summed >= _SUMMED_TOKENS:
             self._all_moments()
 
-    def _fold_torch(
-        self, s: int, site: Site, batch: LayerBatch
-    ) -> tuple[Moments, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def _fold_torch(self, s: int, site: Site, batch: LayerBatch) -> None:
         values = batch.sites[site]
         index = torch.from_numpy(batch.rows.index).to(values.device)
         rows = values.reshape(-1, values.shape[-1])[index].float()  # [T, n]
@@ -209,8 +207,9 @@ class Distribution:
         d = exact.double() - torch.from_numpy(pivot).to(exact.device)
         d2 = d * d
         sums = torch.stack([d.sum(0), d2.sum(0), (d2 * d).sum(0), (d2 * d2).sum(0)])
-        moments = Moments.of_sums(len(index), pivot, *sums.cpu().numpy())
-        return moments, rows.amin(0).cpu().numpy(), rows.amax(0).cpu().numpy()
+        self._take_sums(s, len(index), pivot, sums.cpu().numpy())
+        np.minimum(self.low[s], rows.amin(0).cpu().numpy(), out=self.low[s])
+        np.maximum(self.high[s], rows.amax(0).cpu().numpy(), out=self.high[s])
 
 
 def torch_bins(values: torch.Tensor) -> torch.Tensor:
