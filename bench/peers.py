@@ -54,7 +54,6 @@ from worker.activations import load_models
 from worker.fork_server import default_workers
 from worker.plan import Plan, make_plan
 from worker.precompute import precompute
-from worker.settings import StatisticsSettings
 
 PAIR, CORPUS = "pystd-2l", "stdlib"
 AIMS = {"saedashboard": 12.0, "plain": 3.0}
@@ -331,7 +330,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-peers-") as made:
         plan = make_plan(
             PAIR, CORPUS, tokens=given.tokens, device="cpu", workers=1, seed=0,
-            settings=StatisticsSettings.of_run(given.tokens),
         )  # fmt: skip
         shared = Path(made) / "shared"
         shared_files(plan, shared)

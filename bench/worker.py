@@ -54,7 +54,6 @@ from worker.publish import publish
 from worker.reporter import Silent
 from worker.run_directory import RunDirectory
 from worker.sample import Threshold
-from worker.settings import StatisticsSettings
 from worker.shards import Shard, ShardStream
 from worker.statistics_job import batches
 from worker.watch import Watch
@@ -396,7 +395,6 @@ def plan_of(size: str, tokens: int, directory: Path, given: argparse.Namespace) 
         dtype=given.dtype,
         workers=given.workers,
         seed=0,
-        settings=StatisticsSettings.of_run(tokens),
         batch_windows=given.batch_windows,
     )
 

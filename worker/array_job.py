@@ -69,7 +69,7 @@ def compute_share(
         dtype=dtype,
         workers=workers,
         seed=seed,
-        settings=settings or StatisticsSettings.of_run(tokens),
+        settings=settings,
         batch_windows=batch_windows,
         shard_windows=shard_windows,
     )

@@ -86,13 +86,17 @@ def make_plan(
     device: str,
     workers: int | None,
     seed: int,
-    settings: StatisticsSettings,
+    settings: StatisticsSettings | None = None,
     engine: EngineName = "local",
     dtype: str = "float32",
     batch_windows: int | None = None,
     shard_windows: int | None = None,
 ) -> Plan:
-    """Raises `WorkerError` with what does not fit. Reads every local document once, to name it."""
+    """Raises `WorkerError` with what does not fit. Reads every local document once, to name it.
+
+    Without `settings` they are the usual ones of a run over so many tokens.
+    """
+    settings = settings or StatisticsSettings.of_run(tokens)
     for name, number in (("--tokens", tokens), ("--workers", workers)):
         if number is not None and number < 1:
             raise UsageError(f"{name} is {number}", "give a positive number")

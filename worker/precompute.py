@@ -84,7 +84,7 @@ def precompute(
             dtype=dtype,
             workers=workers,
             seed=seed,
-            settings=settings or StatisticsSettings.of_run(tokens),
+            settings=settings,
             batch_windows=batch_windows,
             shard_windows=shard_windows,
         )
