@@ -26,11 +26,14 @@ from server.figures.axes import (
 PLOT_TOP = 44
 PLOT_HEIGHT = 112
 HEIGHT = 190
-_NARROWEST = 340
-"""The narrowest width, in pixels, at which labels that stand in percent must not touch."""
-_LETTER = 6.0
+_NARROWEST = 312
+"""The narrowest width, in pixels, at which labels that stand in percent must not touch: a phone's
+of 360."""
+_LETTER = 6.6
 """Width of a letter of a label, in pixels."""
 TOP_WORDS = "all that the top examples show"
+_TOP_WORDS_WIDTH, _TOKENS_WIDTH = 100 * 196 / _NARROWEST, 100 * 70 / _NARROWEST
+"""Of these words, and of "tokens (log)" that stands before them; in percent."""
 
 
 @dataclass(frozen=True)
@@ -162,8 +165,11 @@ def _bracket(axis: ActivationAxis, lowest_top: float, end: float, n_top: int) ->
     """What the top examples show, as a bracket above the plot and a line down from its left end."""
     x = axis.percent(lowest_top)
     end = max(end, x)
-    room = _width(TOP_WORDS) + _width("tokens (log)")
-    at, anchor = (end, "end") if end >= room else (min(x, 100 - _width(TOP_WORDS)), "start")
+    # In a wide figure the words take a quarter of it: either way they stand above x there, too.
+    if x <= 60:
+        at, anchor = min(max(x - 14, _TOKENS_WIDTH), 100 - _TOP_WORDS_WIDTH), "start"
+    else:
+        at, anchor = max(end, _TOKENS_WIDTH + _TOP_WORDS_WIDTH), "end"
     floor = PLOT_TOP + PLOT_HEIGHT
     return [
         f'<g class="top-shown"><title>the {n_top} top examples: {lowest_top:.3g} and above</title>',
@@ -176,7 +182,7 @@ def _bracket(axis: ActivationAxis, lowest_top: float, end: float, n_top: int) ->
 
 def _width(text: str) -> float:
     """Room for a label in percent of the narrowest figure."""
-    return 100 * (_LETTER * len(text) + 4) / _NARROWEST
+    return 100 * (_LETTER * len(text) + 5) / _NARROWEST
 
 
 def _steps(axis: ActivationAxis, counts_axis: CountAxis, counts: Sequence[int] | Counts) -> str:

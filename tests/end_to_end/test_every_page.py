@@ -153,6 +153,35 @@ def test_a_narrow_page_is_still_and_accessible(page: Page, said: list[str], addr
         assert serious(page) == [], name
 
 
+#: Of each histogram: its labels from left to right in the rows above the plot, and its own edges.
+LABELS = """
+[...document.querySelectorAll('svg:has(g.markers)')].map((svg) => {
+  const across = (one) => { const at = one.getBoundingClientRect(); return [at.left, at.right]; };
+  const rows = {};
+  for (const text of svg.querySelectorAll('text'))
+    if (+text.getAttribute('y') <= 30) (rows[text.getAttribute('y')] ??= []).push(across(text));
+  return [across(svg), Object.values(rows).map((row) => row.sort((a, b) => a[0] - b[0]))];
+})
+"""
+
+
+def test_labels_of_a_histogram_do_not_touch_on_a_phone(
+    page: Page, said: list[str], address: str
+) -> None:
+    page.set_viewport_size({"width": 360, "height": 800})
+    seen = 0
+    for path in (f"/tiny-pair/{layer}/{n}" for layer in (0, 1) for n in (0, 2, 3)):
+        page.goto(address + path)
+        for (left, right), rows in page.evaluate(LABELS):
+            for row in rows:
+                ends = [left, *(x for label in row for x in label), right]
+                gaps = [b - a for a, b in zip(ends[::2], ends[1::2], strict=True)]
+                assert min(gaps[1:-1], default=1) >= 1, path
+                assert min(gaps[0], gaps[-1]) >= -1, path
+                seen += len(row)
+    assert seen > 20
+
+
 def test_the_downloaded_page_is_accessible(
     page: Page, said: list[str], address: str, tmp_path: Path
 ) -> None:
