@@ -191,7 +191,7 @@ def _axes(across: BinAxis, down: BinAxis) -> list[str]:
     parts.append(
         '<text class="name" x="0" y="10">post</text>'
         f'<text class="name" x="{(_LEFT + _RIGHT) / 2:.0f}%" y="{HEIGHT - 12}" '
-        'text-anchor="middle">mid, the activation before the LayerNorm (both symmetric log)'
+        'text-anchor="middle">mid, before the LayerNorm (both symmetric log)'
         "</text></g>"
     )
     return parts

@@ -165,6 +165,19 @@ LABELS = """
 """
 
 
+def test_nothing_is_wider_than_a_small_phone(page: Page, address: str) -> None:
+    page.set_viewport_size({"width": 360, "height": 800})
+    wider = {}
+    for name, path in PAGES.items():
+        if name == "docs":  # Swagger's own
+            continue
+        page.goto(address + path)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > 360:
+            wider[name] = width
+    assert wider == {}
+
+
 def test_labels_of_a_histogram_do_not_touch_on_a_phone(
     page: Page, said: list[str], address: str
 ) -> None:
