@@ -166,7 +166,15 @@ LABELS = """
 
 
 def test_nothing_is_wider_than_a_small_phone(page: Page, address: str) -> None:
+    """Also where there are labels: their list is a table that scrolls by itself."""
     page.set_viewport_size({"width": 360, "height": 800})
+    page.goto(address + PAGES["neuron"])
+    form = page.locator("#label-left")
+    form.get_by_role("radio", name="unclear").check()
+    form.get_by_role("button", name=re.compile("Label")).click()
+    expect(page.locator(".heads .left")).to_contain_text("unclear")
+    page.goto(address + PAGES["all labels"])
+    expect(page.get_by_role("button", name="Take back").first).to_be_attached()
     wider = {}
     for name, path in PAGES.items():
         if name == "docs":  # Swagger's own
