@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from twinscope.computing import check_names
 from twinscope.quantities import show_duration
 from worker import fork_server
 
@@ -23,6 +24,7 @@ def compute(
 ) -> None:
     """One share of the shards, and a line that says what to do when all of them are done."""
     fork_server.start_early(device, "local", workers)
+    check_names(pair, corpus)
     from worker.array_job import compute_share
     from worker.reporter import Terminal
     from worker.share import Share

@@ -115,6 +115,7 @@ def publish_run(
     """The statistics of a run, as `precompute` without evidence; its id."""
     n_tokens = None if tokens is None else count("--tokens", tokens)
     fork_server.start_early(device, engine, workers)
+    check_names(pair, corpus)
     from worker.precompute import precompute as run_precompute
     from worker.reporter import Terminal
 
@@ -139,6 +140,19 @@ def publish_run(
         flush=True,
     )
     return run.id
+
+
+def check_names(pair: str, corpus: list[str]) -> None:
+    """A pair's directory and the corpora, looked at before what takes seconds to import.
+
+    Models of the hub are looked up later. Raises `WorkerError`.
+    """
+    from worker.corpus import open_corpus
+    from worker.pairs import is_pair, load_pair
+
+    if is_pair(pair):
+        load_pair(pair)
+    open_corpus(corpus)
 
 
 def fetch(pair: PairArgument, data_dir: DataDirOption = None) -> None:

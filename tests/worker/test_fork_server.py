@@ -60,6 +60,26 @@ def test_it_does_not_start_beside_a_gpu(
     assert len(started) == 1
 
 
+@pytest.mark.parametrize("shard", [None, "1/2"])
+def test_a_wrong_corpus_is_refused_before_torch_is_imported(
+    tmp_path: Path, shard: str | None
+) -> None:
+    arguments = ["precompute", "pystd-2l", "--corpus", "/nowhere", "--workers", "1"]
+    arguments += [] if shard is None else ["--shard", shard]
+    code = (
+        "import sys\nfrom twinscope.app import main\n"
+        f"sys.argv[1:] = {arguments}\n"
+        "try: main()\nfinally: print('torch' in sys.modules)"
+    )
+    environment = os.environ | {"TWINSCOPE_DATA_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert done.returncode == 1
+    assert "corpus '/nowhere' does not exist" in done.stderr
+    assert done.stdout.strip() == "False"
+
+
 def test_nothing_heavy_stands_before_it() -> None:
     """What a command imports before it starts the server."""
     heavy = "import sys, twinscope.app, worker.fork_server; print('torch' in sys.modules)"
