@@ -3,9 +3,10 @@
     python -m bench.store                                   # SQLite, in a temporary directory
     python -m bench.store --url postgresql://… --neurons 4096 --explorer 50000
 
-The run has the shape of the shipped pair (two sites on the right, three on the left, 20-token
-snippets, every band filled); its values are random and do not follow from each other, so they take
-several times what a real run's do (docs/benchmarks.md).
+The run has the shape of the shipped pair (two sites on the right, three on the left, every band
+filled), but for snippets of 64 tokens where a real run keeps up to 20: its values are random and do
+not follow from each other, so there is nothing to derive, and they take several times the disk that
+a real run's do. A neuron page of it takes about as long to make (docs/benchmarks.md).
 `--explorer` loads a second run of versions without examples, with evidence of every kind, and times
 the explorer's queries on it (the best of five).
 The database should be empty before, and both runs are removed afterwards.
