@@ -1,11 +1,23 @@
 // A card by keyboard alone: 1, 2 and 3 choose a verdict, Tab goes on to the rule, Enter to the next
 // card. `u` (back) and `p` (pause) are the page's own keys; here they work beside a verdict, too.
+// What is written about a card stays in this tab until another card shows that the server has it.
 // Without this the form is an ordinary one.
 
 const form = document.querySelector("form[data-rating]");
 
 function keysAreOff() {
   try { return localStorage.getItem("twinscope-keys") === "off"; } catch { return false; }
+}
+
+// Drafts of this tab by rater, study and card: {fields, sent}.
+const DRAFTS = "twinscope-cards";
+
+function drafts() {
+  try { return JSON.parse(sessionStorage.getItem(DRAFTS)) ?? {}; } catch { return {}; }
+}
+
+function keepDrafts(all) {
+  try { sessionStorage.setItem(DRAFTS, JSON.stringify(all)); } catch { /* storage is off or full: the page alone holds it */ }
 }
 
 if (form) {
@@ -30,6 +42,7 @@ if (form) {
     if (verdict) {
       event.preventDefault();
       verdict.checked = true;
+      remember(false);
       verdict.focus({ preventScroll: true });
       say("");
     } else if (besideVerdict && (event.key === "u" || event.key === "p")) {
@@ -42,8 +55,34 @@ if (form) {
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = "yes";
+    remember(true);
   });
   addEventListener("pageshow", () => { delete form.dataset.sent; });
+
+  const name = `${form.dataset.rater} ${form.getAttribute("action")} ${form.elements.card.value}`;
+
+  function written() {
+    const { verdict = "", rule = "", confidence = "" } = Object.fromEntries(new FormData(form));
+    return { verdict, rule, confidence };
+  }
+
+  function remember(sent) {
+    keepDrafts({ ...drafts(), [name]: { fields: written(), sent } });
+  }
+
+  for (const kind of ["input", "change"]) form.addEventListener(kind, () => remember(false));
+
+  // This card is shown, so another one that was sent has arrived.
+  const kept = Object.entries(drafts()).filter(([other, draft]) => other === name || !draft.sent);
+  keepDrafts(Object.fromEntries(kept));
+  const draft = drafts()[name];
+  if (draft && JSON.stringify(draft.fields) !== JSON.stringify(written())) {
+    for (const one of verdicts) one.checked = one.value === draft.fields.verdict;
+    form.elements.rule.value = draft.fields.rule;
+    form.elements.confidence.value = draft.fields.confidence;
+    remember(false);
+    say(draft.sent ? "Your answer did not arrive. It is here; Enter sends it." : "What you wrote before is back.");
+  }
 
   function say(words) {
     said.textContent = words;

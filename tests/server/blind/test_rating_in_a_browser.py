@@ -72,6 +72,43 @@ def test_ten_cards_by_keyboard_alone(team: Team, browser: Browser) -> None:
     assert said == []
 
 
+def test_an_answer_that_does_not_arrive_is_not_lost(team: Team, browser: Browser) -> None:
+    slug = team.begun()
+    local = create_app(Settings(database_url=team.url, annotator="max"), team.engine)
+    page = browser.new_page()
+    with serving(local) as address:
+        _at_the_cards(team, page, address, slug)
+        page.keyboard.press("b")
+        _arrived(page, ".place", "Card 1 of")
+        page.keyboard.press("2")
+        page.keyboard.press("Tab")
+        page.keyboard.type("names of colours")
+        page.locator("[name=confidence]").select_option("4")
+        page.route("**/rate", lambda route: route.abort(), times=1)
+        page.keyboard.press("Enter")
+        expect(page.locator(".place")).to_have_count(0)  # the browser's own page of the fault
+        page.goto(f"{address}/studies/{slug}/rate")
+        _arrived(page, ".place", "Card 1 of")
+        expect(page.locator("[data-said]")).to_have_text(
+            "Your answer did not arrive. It is here; Enter sends it."
+        )
+        assert page.locator("[name=verdict]:checked").get_attribute("value") == "polysemantic"
+        expect(page.locator("[name=rule]")).to_have_value("names of colours")
+        expect(page.locator("[name=confidence]")).to_have_value("4")
+        page.reload()
+        expect(page.locator("[data-said]")).to_have_text("What you wrote before is back.")
+        page.keyboard.press("Enter")
+        _arrived(page, ".place", "Card 2 of")
+        expect(page.locator("[name=rule]")).to_have_value("")
+        page.keyboard.press("u")
+        _arrived(page, ".place", "Card 1 of")
+        expect(page.locator("[name=rule]")).to_have_value("names of colours")
+        expect(page.locator("[data-said]")).to_have_text("")
+    page.close()
+    (kept,) = studies.ratings(team.engine, slug)
+    assert (kept.verdict, kept.rule, kept.confidence) == ("polysemantic", "names of colours", 4)
+
+
 def test_a_card_without_scripts(team: Team, browser: Browser) -> None:
     slug = team.begun()
     local = create_app(Settings(database_url=team.url, annotator="lou"), team.engine)
