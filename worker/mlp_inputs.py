@@ -13,24 +13,28 @@ made again, and are the same.
 
 A file holds one shard: float32 [batches, a row]; a row has for each side and layer, in the order of
 the layout, the MLP's inputs [places, d_model] and then the scales [3, places], `places` being the
-tokens of a batch, padding and all. The keys of its windows lie beside it, written last: a file
-without them does not count.
+tokens of a batch, padding and all. The keys of its windows and its checksum lie beside it, written
+last: a file without them does not count, and one that is not what was written is removed.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from store.records import Side
+from worker.checksums import crc32, crc32_of
 from worker.contexts import Keys, window_keys
 from worker.layout import Layout
 from worker.neuron_values import Floats, Reads, is_solu
@@ -101,15 +105,26 @@ class InputFiles:
         return self.directory / f"{number:08d}.npy"
 
     def keys_path(self, number: int) -> Path:
-        return self.directory / f"{number:08d}.keys.npy"
+        return self.directory / f"{number:08d}.keys.npz"
+
+    def remove_damaged(self, note: Callable[[str], object]) -> None:
+        """Remove the shards whose files are not what was written (a disk's fault, a machine that
+        went down), and say so: their windows are run again."""
+        numbers = list(self._numbers())
+        with ThreadPoolExecutor() as pool:
+            for number, whole in zip(numbers, pool.map(self._is_whole, numbers), strict=True):
+                if not whole:
+                    note(f"what was kept of shard {number} is damaged: its windows are run again.")
+                    self.keys_path(number).unlink(missing_ok=True)
+                    self.path(number).unlink(missing_ok=True)
 
     def find(self, wanted: Keys) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The shard whose file has each window (−1: none), and the window's place in it; the keys
-        wanted are ascending, each once."""
+        wanted are ascending, each once. Files that are whole: see `remove_damaged`."""
         shard = np.full(len(wanted), -1, np.int64)
         slot = np.zeros(len(wanted), np.int64)
-        for number in self._whole():
-            keys = np.load(self.keys_path(number))
+        for number in self._numbers():
+            keys, _ = self._beside(number)
             _, at, here = np.intersect1d(wanted, keys, assume_unique=True, return_indices=True)
             shard[at], slot[at] = number, here
         return shard, slot
@@ -124,14 +139,21 @@ class InputFiles:
             yield block.side, block.layer, Reads(data, begins, places, block.d_model)
             begins = begins + block.size(places)
 
-    def _whole(self) -> Iterator[int]:
-        """Shards whose file is whole."""
-        for path in sorted(self.directory.glob("*.keys.npy")):
-            number = int(path.name.split(".")[0])
-            # A file that lost its end (the machine went down) cannot be mapped.
-            with suppress(OSError, ValueError):
-                np.load(self.path(number), "r")
-                yield number
+    def _numbers(self) -> Iterator[int]:
+        """Shards whose file has its keys beside it."""
+        for path in sorted(self.directory.glob("*.keys.npz")):
+            yield int(path.name.split(".")[0])
+
+    def _beside(self, number: int) -> tuple[Keys, int]:
+        """The keys of a shard's windows, and its file's checksum."""
+        with self.keys_path(number).open("rb") as file, np.load(file) as beside:
+            return beside["keys"], int(beside["crc32"])
+
+    def _is_whole(self, number: int) -> bool:
+        try:
+            return self._beside(number)[1] == crc32_of(self.path(number))
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+            return False
 
 
 class InputSpool:
@@ -144,11 +166,14 @@ class InputSpool:
         batches = -(-len(shard.windows) // files.batch_windows)
         row = sum(block.size(files.batch_windows * files.n_ctx) for block in files.blocks)
         self._file: IO[bytes] | None = None
+        self._crc32 = 0
         try:
             files.directory.mkdir(parents=True, exist_ok=True)
             self._file = self._temporary.open("wb")
-            header = {"descr": "<f4", "fortran_order": False, "shape": (batches, row)}
-            np.lib.format.write_array_header_1_0(self._file, header)
+            header = io.BytesIO()
+            about = {"descr": "<f4", "fortran_order": False, "shape": (batches, row)}
+            np.lib.format.write_array_header_1_0(header, about)
+            self._write(self._file, header.getbuffer())
         except OSError:
             self._give_up()
 
@@ -157,11 +182,15 @@ class InputSpool:
         if self._file is None:
             return
         try:
-            self._file.write(read.data)
+            self._write(self._file, read.data)
             if scales is not None:
-                self._file.write(scales.data)
+                self._write(self._file, scales.data)
         except OSError:
             self._give_up()
+
+    def _write(self, file: IO[bytes], data: memoryview) -> None:
+        file.write(data)
+        self._crc32 = crc32(data, self._crc32)
 
     def end(self) -> None:
         """All batches were taken."""
@@ -174,7 +203,8 @@ class InputSpool:
             files.keys_path(number).unlink(missing_ok=True)
             self._temporary.rename(files.path(number))
             with self._temporary.open("wb") as file:
-                np.save(file, window_keys(windows.document, windows.window))
+                keys = window_keys(windows.document, windows.window)
+                np.savez(file, keys=keys, crc32=self._crc32)
             self._temporary.rename(files.keys_path(number))
         except OSError:
             self._give_up()

@@ -198,8 +198,10 @@ def gather_examples(
     scaled = tuple(one.side for one in plan.layout.sides if one.has_layer_norm)
     gathered = Gathered(directory.gathered, len(wanted), plan.settings.snippet, scaled)
     gathered.create()
-    reporter.step("gather", len(np.unique(wanted["window"])), "windows")
     inputs = input_files(plan, directory)
+    if inputs is not None:
+        inputs.remove_damaged(reporter.note)
+    reporter.step("gather", len(np.unique(wanted["window"])), "windows")
     job = GatherJob(gathered, plan.layout, plan.batch_windows, inputs)
     done = 0
     size = 8 * plan.batch_windows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -166,15 +167,45 @@ def test_windows_are_found_in_whole_files_only(files: InputFiles, models: Models
         assert keep(files, models, shard(10, number))
     windows = shard(10, 1).windows
     wanted = np.unique(mlp_inputs.window_keys([3, *windows.document[[2, 7]], 999], [0, 0, 1, 0]))
+    said: list[str] = []
+    files.remove_damaged(said.append)
     number, slot = files.find(wanted)
     assert (number.tolist(), slot.tolist()) == ([0, 1, 1, -1], [6, 2, 7, 0])
     assert files.find(wanted[:0])[0].tolist() == []
-    whole = files.path(1).read_bytes()
-    files.path(1).write_bytes(whole[:-4])  # as a machine leaves it that went down
-    assert files.find(wanted)[0].tolist() == [0, -1, -1, -1]
-    files.path(1).write_bytes(whole)
+    assert said == []
     files.keys_path(1).unlink()
     assert files.find(wanted)[0].tolist() == [0, -1, -1, -1]
+
+
+def _cut_off(file: bytes) -> bytes:
+    return file[:-4]
+
+
+def _one_bit(file: bytes) -> bytes:
+    place = len(file) // 2
+    return file[:place] + bytes([file[place] ^ 1]) + file[place + 1 :]
+
+
+def _emptied(file: bytes) -> bytes:
+    return b""
+
+
+@pytest.mark.parametrize("of_keys", [False, True])
+@pytest.mark.parametrize("damage", [_cut_off, _one_bit, _emptied])
+def test_a_damaged_file_is_named_and_removed(
+    files: InputFiles, models: Models, damage: Callable[[bytes], bytes], of_keys: bool
+) -> None:
+    for number in range(2):
+        assert keep(files, models, shard(10, number))
+    path = files.keys_path(1) if of_keys else files.path(1)
+    path.write_bytes(damage(path.read_bytes()))
+    said: list[str] = []
+    files.remove_damaged(said.append)
+    assert said == ["what was kept of shard 1 is damaged: its windows are run again."]
+    assert {path.name for path in files.directory.iterdir()} == {
+        files.path(0).name,
+        files.keys_path(0).name,
+    }
 
 
 def test_no_more_is_kept_than_there_is_room_for(
@@ -206,7 +237,7 @@ def test_a_full_disk_costs_what_was_kept_and_nothing_else(
     spool = files.begin(shard(10))
     assert spool is not None
 
-    def full(*_: object) -> int:
+    def full(*_: object, **__: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     opened = spool._file
@@ -227,7 +258,7 @@ def test_a_full_disk_costs_what_was_kept_and_nothing_else(
     assert keep(files, models, shard(10))
     assert len(list(files.directory.iterdir())) == 2
 
-    monkeypatch.setattr(mlp_inputs.np, "save", full)  # the inputs fit, their keys do not
+    monkeypatch.setattr(mlp_inputs.np, "savez", full)  # the inputs fit, their keys do not
     assert keep(files, models, shard(10))
     assert list(files.directory.iterdir()) == []
 

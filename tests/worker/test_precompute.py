@@ -137,6 +137,27 @@ def test_a_damaged_partial_is_computed_again(place: Place, reference: Reference)
             assert everything(engine, run) == reference[1]
 
 
+def test_damaged_inputs_of_the_mlps_are_made_again(place: Place, reference: Reference) -> None:
+    """Beside the focus, too, where no recorded activation would tell."""
+    notes: list[str] = []
+
+    class Listen(Silent):
+        def note(self, line: str) -> None:
+            notes.append(line)
+
+    with databases.fresh("sqlite") as url:
+        with pytest.raises(KeyboardInterrupt):
+            place.compute(url, reporter=Disturb("gather", press_ctrl_c))
+        kept = sorted((place.root / "work" / reference[0].id / "inputs").glob("*[0-9].npy"))
+        with kept[0].open("r+b") as file:
+            file.seek(4096)
+            file.write(bytes(64))
+        run = place.compute(url, resume=True, reporter=Listen())
+        with opened(url) as engine:
+            assert everything(engine, run) == reference[1]
+    assert "what was kept of shard 0 is damaged: its windows are run again." in notes
+
+
 def test_without_resume_it_begins_anew(place: Place, reference: Reference) -> None:
     tokens: list[int] = []
 
