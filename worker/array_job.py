@@ -24,6 +24,7 @@ from worker.run_directory import RunDirectory
 from worker.settings import StatisticsSettings
 from worker.share import Share
 from worker.statistics_job import FLUSH_SECONDS
+from worker.steps import tried_batch
 from worker.token_pass import TokenPass
 
 
@@ -82,7 +83,7 @@ def compute_share(
         named_disk_faults("the coordinator"),
         plan.engine() as engine,
     ):
-        token_pass = TokenPass(plan, directory, reporter, share)
+        token_pass = TokenPass(tried_batch(plan, engine), directory, reporter, share)
         token_pass.run(engine, flush_seconds)
         return ShareDone(plan.run_id, share, len(token_pass.wanted))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.worker.published import everything
 from tests.worker.tiny_run import SETTINGS, Disturb, Place, opened, press_ctrl_c
 from worker.array_job import ShareDone, compute_share
 from worker.errors import UsageError
+from worker.plan import Plan
 from worker.reporter import Silent
 from worker.run_directory import RunDirectory, WorkDirectoryError
 from worker.share import Share
@@ -53,6 +55,24 @@ class Watch(Silent):
 
     def note(self, line: str) -> None:
         self.notes.append(line)
+
+
+def test_a_share_finds_its_batch_by_trying_where_a_run_does(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU; here it is told another batch."""
+    tried: list[int] = []
+
+    def smaller(plan: Plan, engine: object) -> Plan:
+        tried.append(plan.batch_windows)
+        return dataclasses.replace(plan, batch_windows=4)
+
+    monkeypatch.setattr("worker.array_job.tried_batch", smaller)
+    share(place, 1, 2, tmp_path)
+    share(place, 2, 2, tmp_path)
+    assert tried == [8, 8]
+    with databases.fresh("sqlite") as url:
+        assert place.compute(url, work_dir=tmp_path).n_tokens > 2500
 
 
 def test_shares_that_are_computed_apart_make_the_same_run(place: Place, tmp_path: Path) -> None:
