@@ -11,6 +11,7 @@ import numpy as np
 
 from store.records import SIDES, LossRecord
 from worker.batch_size import PROBE, ProbeJob
+from worker.checksums import seal
 from worker.contexts import Contexts
 from worker.engine import Engine
 from worker.errors import WorkerError
@@ -89,6 +90,7 @@ def merged(plan: Plan, tokens: TokenPass, directory: RunDirectory) -> tuple[Pass
     about = {"run": plan.run_id, "identity": plan.identity}
     write_sample(unfinished, found.parts, plan.layout, plan.settings.sample_size, about)
     write_contexts(unfinished, found.contexts)
+    seal(unfinished)
     shutil.rmtree(directory.sample, ignore_errors=True)
     unfinished.rename(directory.sample)
     stream = tokens.stream

@@ -3,12 +3,14 @@
     parts = FinishedParts(directory, key, resume=True)
     records = parts.get("effects", lambda: list(effects(...)))
 
-A part is used again only under the same key (whatever decides its numbers); one that cannot be
-read is computed anew.
+A part is used again only under the same key (whatever decides its numbers); one that is not what
+was written, or was by another version of this program, is named and computed anew. A file is the
+SHA-256 of the rest, the key's length in four bytes, the key, and the pickle.
 """
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import shutil
 from collections.abc import Callable
@@ -21,29 +23,53 @@ T = TypeVar("T")
 class FinishedParts:
     """A directory of pickles: this program's own, never anybody else's."""
 
-    def __init__(self, directory: Path, key: str, *, resume: bool) -> None:
-        self._directory, self._key = directory, key
+    def __init__(
+        self,
+        directory: Path,
+        key: str,
+        *,
+        resume: bool,
+        note: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self._directory, self._note = directory, note
+        self._key = len(key.encode()).to_bytes(4, "little") + key.encode()
         if not resume:
             self.clear()
 
     def get(self, name: str, compute: Callable[[], T]) -> T:
         """The part as it was finished, or computed now and kept."""
         path = self._directory / f"{name}.pickle"
-        try:
-            with path.open("rb") as file:
-                key, part = pickle.load(file)
-            if key == self._key:
-                found: T = part
+        packed = self._found(path)
+        if packed is not None:
+            try:
+                found: T = pickle.loads(packed)
                 return found
-        except (OSError, EOFError, pickle.UnpicklingError, AttributeError, ValueError, TypeError):
-            pass
+            except (AttributeError, ImportError, TypeError):  # classes that are not here any more
+                self._note(f"{path.name} is of another version: it is computed again.")
         part = compute()
+        rest = self._key + pickle.dumps(part, protocol=pickle.HIGHEST_PROTOCOL)
         self._directory.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".tmp")
         with unfinished.open("wb") as file:
-            pickle.dump((self._key, part), file, protocol=pickle.HIGHEST_PROTOCOL)
+            file.write(hashlib.sha256(rest).digest())
+            file.write(rest)
         unfinished.replace(path)
         return part
+
+    def _found(self, path: Path) -> bytes | None:
+        """The pickle of a part that is whole and of this key."""
+        try:
+            whole = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._note(f"{path.name} cannot be read ({error.strerror}): it is computed again.")
+            return None
+        digest, rest = whole[: hashlib.sha256().digest_size], whole[hashlib.sha256().digest_size :]
+        if hashlib.sha256(rest).digest() != digest:
+            self._note(f"{path.name} is damaged: it is computed again.")
+            return None
+        return rest[len(self._key) :] if rest.startswith(self._key) else None
 
     def clear(self) -> None:
         """Remove all parts."""

@@ -134,7 +134,7 @@ class _Layer:
 
     def _mined(self) -> list[tuple[int, int, Mined]]:
         of_sample = self.tokens[self.rows]
-        high = int(edge_ranks(len(self.rows))[1])
+        high = min(int(edge_ranks(len(self.rows))[1]), len(self.rows) - 1)
         found = []
         for i in np.flatnonzero(self.highest > 0):
             best = float(self.highest[i])

@@ -19,6 +19,7 @@ from store import examples
 from store.engine import Engine as Database
 from store.records import SIDES, DocumentRecord, RunRecord, WindowRecord
 from worker import steps
+from worker.checksums import is_sealed
 from worker.contexts import Keys, window_keys
 from worker.engines import EngineName
 from worker.errors import CorpusError, PairError, UsageError, WorkerError
@@ -111,16 +112,14 @@ def plan_of_run(
 
 
 def token_sample(plan: Plan, directory: RunDirectory, reporter: Reporter) -> Sample:
-    """The run's token sample; where its directory was lost, made again by the same pass."""
-    try:
-        sample = open_sample(directory.sample)
-        if (directory.sample / "windows.npz").exists():
-            return sample
-    except (WorkerError, OSError, ValueError):
-        pass
-    reporter.note(f"The token sample of run {plan.run_id} is not here: it is made again.")
+    """The run's token sample; where its directory was lost or damaged, made again by the same
+    pass."""
+    if is_sealed(directory.sample):
+        return open_sample(directory.sample)
+    how = "damaged" if directory.sample.exists() else "not here"
+    reporter.note(f"The token sample of run {plan.run_id} is {how}: it is made again.")
     with plan.engine() as engine:
-        tokens = steps.statistics_pass(plan, engine, directory, reporter)
+        tokens = steps.statistics_pass(steps.tried_batch(plan, engine), engine, directory, reporter)
     _, sample = steps.merged(plan, tokens, directory)
     directory.clear_passing()
     return sample

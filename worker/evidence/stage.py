@@ -156,7 +156,10 @@ def _compute(
     plan = plan.in_float32()
     key = json.dumps([run.identity_sha256, settings.as_dict(), plan.device], sort_keys=True)
     finished = FinishedParts(
-        directory.evidence, hashlib.sha256(key.encode()).hexdigest(), resume=resume
+        directory.evidence,
+        hashlib.sha256(key.encode()).hexdigest(),
+        resume=resume,
+        note=reporter.note,
     )
     with plan.engine() as engine:
         times = StepTimes(engine)

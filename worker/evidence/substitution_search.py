@@ -74,7 +74,7 @@ def search(
                 f"run twinscope evidence {run.id} first",
             )
         pair = pair_of_run(run, pair_spec)
-        versions = [one for one in wanted or () if _exists(run, one)]
+        versions = [one for one in dict.fromkeys(wanted or ()) if _exists(run, one)]
         if wanted is None:
             versions = _most_monosemantic(database, run, most_monosemantic)
         known = [one for one in versions if _is_searched(database, run, one)]

@@ -6,7 +6,7 @@ import os
 import pickle
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,13 @@ from worker.evidence.ablation_job import AblationJob
 from worker.evidence.baselines import of_sample
 from worker.evidence.batches import batches
 from worker.evidence.candidate_description import CandidateSettings
-from worker.evidence.published_run import evidence_windows, plan_of_run
+from worker.evidence.published_run import evidence_windows, plan_of_run, token_sample
 from worker.evidence.settings import EffectSettings, EvidenceSettings
 from worker.evidence.stage import evidence
 from worker.evidence.substitution_search import parse_version, search
 from worker.precompute import precompute
 from worker.reporter import Silent
+from worker.run_directory import RunDirectory
 from worker.sample import open_sample
 from worker.settings import StatisticsSettings
 
@@ -237,6 +238,67 @@ def test_workers_and_a_lost_sample_change_nothing(case: Case, done: Case) -> Non
         assert found[name] == approximately(value), name
 
 
+def _gone(file: Path) -> None:
+    file.unlink()
+
+
+def _emptied(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def _one_bit(file: Path) -> None:
+    whole = bytearray(file.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    file.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("left.0.mid.npy", _gone),
+        ("left.0.mid.npy", _one_bit),
+        ("keys.npy", _emptied),
+        ("windows.npz", _emptied),
+        ("checksums.json", _emptied),
+    ],
+)
+def test_a_damaged_sample_is_made_again(
+    case: Case, name: str, damage: Callable[[Path], None]
+) -> None:
+    before = {path.name: path.read_bytes() for path in case.sample.glob("*.npy")}
+    assert len(before) == 11  # keys, and two layers of three sites and of two
+    damage(case.sample / name)
+    plan = plan_of_run(case.run, pair_spec=case.pair, device="cpu", workers=1)
+    said: list[str] = []
+
+    class Listen(Silent):
+        def note(self, line: str) -> None:
+            said.append(line)
+
+    with RunDirectory.locked(case.sample.parent) as directory:
+        sample = token_sample(plan, directory, Listen())
+        assert {path.name: path.read_bytes() for path in case.sample.glob("*.npy")} == before
+        assert len(sample) == 500
+        assert said == [f"The token sample of run {case.run.id} is damaged: it is made again."]
+        assert len(token_sample(plan, directory, Listen())) == 500
+    assert len(said) == 1
+
+
+def test_evidence_of_a_handful_of_tokens(tmp_path: Path) -> None:
+    """So few that the bands have no tokens of their own."""
+    make_pair(tmp_path / "tiny-pair")
+    (tmp_path / "texts").mkdir()
+    for number, text in enumerate(("x", "", "y def")):
+        (tmp_path / "texts" / f"{number}.txt").write_text(text)
+    with databases.fresh("sqlite", migrated=True) as url:
+        run = precompute(
+            tmp_path / "tiny-pair", str(tmp_path / "texts"), device="cpu", workers=1, seed=3,
+            settings=STATISTICS, database_url=url, work_dir=tmp_path / "work",
+        )  # fmt: skip
+        assert run.n_tokens < 10
+        assert Case(tmp_path, url, run).evidence().stages == ("statistics", "evidence")
+
+
 def approximately(value: Any) -> Any:
     """Equal but for the rounding of float sums."""
     if isinstance(value, float):
@@ -276,7 +338,8 @@ def test_evidence_windows_are_windows_of_the_run(case: Case) -> None:
 
 def test_a_search_is_published_once_beside_the_evidence(done: Case, case: Case) -> None:
     options = {"pair_spec": done.pair, "device": "cpu", "workers": 1, "database_url": done.url}
-    first = search(done.run.id, wanted=parse_version("L1N3"), **options)  # type: ignore[arg-type]
+    twice = parse_version("L1N3") + parse_version("left:L1N3")
+    first = search(done.run.id, wanted=twice, **options)  # type: ignore[arg-type]
     assert first.searched == (("left", 1, 3), ("right", 1, 3))
     assert first.found
     engine = open_engine(done.url)
