@@ -10,6 +10,7 @@ migrations, and whoever unpacks it has a database to serve. See docs/decisions/0
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import zipfile
@@ -80,7 +81,12 @@ def unpack(path: Path, database: Path, advance: Advance) -> Manifest:
         raise RunFileError(
             f"{path} is a directory.", "Name what `twinscope export` wrote."
         ) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a place before the file's beginning
+            raise
+        raise _damaged(path, "its parts are not where it says") from None
+    # What zipfile raises for a method, a version or a key that no export has.
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         if isinstance(error, zipfile.BadZipFile) and not zipfile.is_zipfile(path):
             raise RunFileError(
                 f"{path} is no run, or only the beginning of one.",

@@ -11,14 +11,29 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, TypeDecorator, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    TypeDecorator,
+    and_,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+)
 
 from store import tables
 from store.bulk import Row, insert_rows
+from store.runs import EVIDENCE
 from store.tables_all import metadata
+from store.tables_evidence import OF_STAGE
 from store.types import CleanText
 
-#: Tables with a `run_key` that are not carried along: a load in progress is nobody else's.
+#: Tables with a `run_key` that are not carried along: a load in progress is nobody else's, and no
+#: more are the rows that it has brought so far (`_published`).
 _LEFT = frozenset({"stage_load"})
 
 #: Rows read, and written in one transaction: the widest are some kilobytes.
@@ -39,14 +54,25 @@ def rows(connection: Connection, table: Table, key: int) -> Iterator[list[Row]]:
     columns = [column for column in table.c if column.name != "run_key"]
     yield from _chunks(
         connection,
-        select(*columns).where(table.c.run_key == key).order_by(*table.primary_key.columns),
+        select(*columns).where(_published(table, key)).order_by(*table.primary_key.columns),
     )
 
 
 def count(connection: Connection, table: Table, key: int) -> int:
     """How many rows a run has in a table."""
-    counted = select(func.count()).select_from(table).where(table.c.run_key == key)
+    counted = select(func.count()).select_from(table).where(_published(table, key))
     return connection.scalar(counted) or 0
+
+
+def _published(table: Table, key: int) -> ColumnElement[bool]:
+    """A run's rows in a table, without those of a stage that is not published."""
+    of_run = table.c.run_key == key
+    stages = select(tables.run_stage.c.stage).where(tables.run_stage.c.run_key == key)
+    if table in OF_STAGE:
+        return and_(of_run, literal(EVIDENCE).in_(stages))
+    if table in (tables.document, tables.window):
+        return and_(of_run, or_(table.c.stage.is_(None), table.c.stage.in_(stages)))
+    return of_run
 
 
 def tokens(connection: Connection, vocabulary_id: int) -> Iterator[list[Row]]:

@@ -204,6 +204,34 @@ def test_a_full_disk_leaves_nothing(published: Any, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_room_to_unpack_a_run_is_named(published: Any, tmp_path: Path) -> None:
+    engine, run = published
+    out, data_dir = tmp_path / "run.twinscope", tmp_path / "data"
+    assert run_cli(str(engine.url), "export", run.id, "--out", str(out)).returncode == 0
+    program = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from store import schema\n"
+        "from store.engine import open_engine\n"
+        "schema.upgrade(open_engine(must_be_current=False))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))\n"
+        "from twinscope.app import app\n"
+        "from twinscope import faults\n"
+        "sys.exit(faults.run(lambda: app(sys.argv[1:], standalone_mode=False)))\n"
+    )
+    environment = os.environ | {
+        "TWINSCOPE_DATABASE_URL": f"sqlite:///{tmp_path / 'other.sqlite3'}",
+        "TWINSCOPE_DATA_DIR": str(data_dir),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program, "import", str(out)],
+        capture_output=True, text=True, env=environment, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"twinscope: There is no space left in {data_dir} to unpack it;")
+    assert list(data_dir.iterdir()) == []
+
+
 def run_cli(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"TWINSCOPE_DATABASE_URL": url, "COLUMNS": "200"}
     return subprocess.run(

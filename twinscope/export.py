@@ -9,13 +9,15 @@ labels       labels with their history: see `twinscope.label_files`
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from twinscope.faults import UsageFault
+from twinscope.faults import Fault, UsageFault
 from twinscope.quantities import show_count, show_duration
 from twinscope.whole_file import refuse_existing, whole_file
 
@@ -89,7 +91,7 @@ def take_in(path: Path) -> None:
     scratch = data_dir()
     scratch.mkdir(parents=True, exist_ok=True)
     try:
-        with Terminal() as reporter:
+        with Terminal() as reporter, _named_scratch_faults(scratch):
             run = import_run(engine, path, steps(reporter), scratch)
     except AlreadyPublished as there:
         stages = ", ".join(there.run.stages)
@@ -99,6 +101,23 @@ def take_in(path: Path) -> None:
         engine.dispose()
     took = show_duration(time.monotonic() - began)
     print(f"Run {run.id} of {run.pair.slug} is published ({', '.join(run.stages)}); took {took}.")
+
+
+@contextmanager
+def _named_scratch_faults(scratch: Path) -> Iterator[None]:
+    """What goes wrong where a file is unpacked, in words."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise Fault(
+                f"There is no space left in {scratch} to unpack it; nothing was imported. Make "
+                "room, or name another place with TWINSCOPE_DATA_DIR."
+            ) from error
+        raise Fault(
+            f"{error.filename or scratch} cannot be read or written: {error.strerror or error}; "
+            "nothing was imported."
+        ) from error
 
 
 def steps(reporter: Any) -> Callable[[str, str], Callable[[int, int], None]]:

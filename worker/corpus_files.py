@@ -77,7 +77,14 @@ def list_files(spec: str) -> list[CorpusFile]:
     elif spec == "installed":
         files = _installed()
     else:
-        files = _named(spec)
+        try:
+            files = _named(spec)
+        except (OSError, ValueError) as error:  # a name that no file can have, a pattern likewise
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise CorpusError(
+                f"corpus {label(spec)!r} cannot be looked for: {why}",
+                f"accepted: {KINDS}",
+            ) from error
     if not files:
         raise CorpusError(
             f"corpus {spec!r} holds no document", f"give one that has some of: {' '.join(ENDINGS)}"
@@ -105,6 +112,8 @@ def _installed() -> list[CorpusFile]:
 
 
 def _named(spec: str) -> list[CorpusFile]:
+    if not spec.strip():
+        raise CorpusError("a corpus has no name", f"accepted: {KINDS}")
     path = Path(spec).expanduser()
     if path.is_dir():
         source = path.resolve().name or "root"

@@ -27,6 +27,8 @@ ACT_FNS = ("gelu", "gelu_new", "relu", "silu", "solu", "solu_ln", "swish")
 SIDES = ("left", "right", "control")
 SIZES = ("n_layers", "d_model", "n_ctx", "d_head", "n_heads", "d_mlp", "d_vocab")
 FIELDS = (*SIZES, "act_fn", "normalization_type")
+
+_SHOWN = 200  # characters of a name in a message
 # Words that are routes of the site, or may become one.
 RESERVED = frozenset(
     """random search tax live login logout account labels studies runs docs static healthz openapi
@@ -146,20 +148,24 @@ def is_pair(name: str | Path) -> bool:
 
 
 def _directory(name: str, shipped: Path) -> Path | None:
-    if re.fullmatch(r"[a-z0-9-]+", name):
-        for root in (shipped, kept_pairs()):
-            if (root / name / "pair.toml").is_file():
-                return root / name
-    path = Path(name).expanduser()
-    return path if path.is_dir() else None
+    try:
+        if re.fullmatch(r"[a-z0-9-]+", name):
+            for root in (shipped, kept_pairs()):
+                if (root / name / "pair.toml").is_file():
+                    return root / name
+        path = Path(name).expanduser()
+        return path if path.is_dir() else None
+    except (OSError, ValueError, RuntimeError):  # a name that no directory can have
+        return None
 
 
 def _find(name: str, shipped: Path) -> Path:
     directory = _directory(name, shipped)
     if directory is not None:
         return directory
+    shown = name if len(name) <= _SHOWN else name[:_SHOWN] + "…"
     raise PairError(
-        f"there is no pair {name!r}",
+        f"there is no pair {shown!r}",
         f"use one of {', '.join(shipped_pairs(shipped))}, a directory with a pair.toml, or models "
         "of the hub such as solu-1l--gelu-1l",
     )
@@ -221,6 +227,8 @@ def _check_config(where: str, config: Any) -> None:
             raise PairError(
                 f"{where} config has {size} = {config[size]!r}", "give a positive whole number"
             )
+    if config["n_ctx"] < 2:
+        raise PairError(f"{where} config has n_ctx = 1", "a window needs a token beside BOS")
     if config["act_fn"] not in ACT_FNS:
         raise PairError(
             f"{where} config has act_fn {config['act_fn']!r}", f"use one of {', '.join(ACT_FNS)}"

@@ -19,10 +19,12 @@ from server.settings import Settings
 from store import progress, run_file, run_tables, runs, schema, verifications
 from store.engine import Engine, open_engine
 from store.errors import AlreadyPublished
+from store.publish_evidence import EvidenceLoader
 from store.records import ProgressRecord, RunRecord
 from store.run_export import export_run
 from store.run_file import RunFileError
 from store.run_import import import_run
+from store.stages import StageClaim
 from tests import databases
 from tests.server.conftest import client_of
 from tests.synthetic_evidence import publish_synthetic_evidence
@@ -186,6 +188,40 @@ def test_an_interrupted_import_leaves_nothing_and_a_killed_one_begins_anew(
         engine.dispose()
 
 
+@pytest.mark.parametrize("kind", databases.KINDS)
+def test_a_load_of_evidence_in_progress_stays_behind(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_: EvidenceLoader) -> None:
+        raise Killed
+
+    with databases.fresh(kind) as url, databases.fresh("sqlite") as other_url:
+        engine, other = open_engine(url), open_engine(other_url)
+        run = publish_synthetic(engine)
+        before = schema.describe(engine).rows
+        with monkeypatch.context() as patched:
+            patched.setattr(EvidenceLoader, "publish", killed)
+            patched.setattr(StageClaim, "abandon", lambda _: None)
+            with pytest.raises(Killed):
+                publish_synthetic_evidence(engine, run)
+        left = schema.describe(engine).rows
+        assert left["sense"] > 0
+        assert left["window"] > before["window"]
+        taken = import_run(other, write(engine, run, tmp_path / "a.twinscope"), silent)
+        assert taken.stages == ("statistics",)
+        there = schema.describe(other).rows
+        assert [there[name] for name in ("sense", "window", "document")] == [
+            0, before["window"], before["document"]
+        ]  # fmt: skip
+        publish_synthetic_evidence(other, taken)  # nothing is in its way
+        publish_synthetic_evidence(engine, run)
+        found, expected = whole(other, run.id), whole(engine, run.id)
+        for name in found.keys() - {"run_stage", "substitution_search"}:  # which say when
+            assert found[name] == expected[name], name
+        engine.dispose()
+        other.dispose()
+
+
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One run's file."""
@@ -250,6 +286,27 @@ def test_damaged_files_are_refused(file: Path, tmp_path: Path) -> None:
         archive.writestr("notes.txt", "nothing")
     assert "is no run of Twinscope" in refused(tmp_path / "other")
     assert "no file" in refused(tmp_path / "missing")
+
+
+def test_one_bit_of_a_file_is_enough_to_refuse_it(file: Path, tmp_path: Path) -> None:
+    """Anywhere in its headers, and in every thousandth byte of the rest."""
+    whole_file = file.read_bytes()
+    path, database = tmp_path / "bit.twinscope", tmp_path / "run.sqlite3"
+    places = [*range(200), *range(200, len(whole_file) - 400, 997)]
+    refused = 0
+    for place in [*places, *range(len(whole_file) - 400, len(whole_file))]:
+        for bit in (0, 5):
+            path.write_bytes(
+                whole_file[:place] + bytes([whole_file[place] ^ 1 << bit]) + whole_file[place + 1 :]
+            )
+            try:
+                run_file.unpack(path, database, lambda done, total: None)
+            except RunFileError:
+                refused += 1
+            else:  # a date, say
+                with zipfile.ZipFile(file) as archive:
+                    assert database.read_bytes() == archive.read(run_file.DATABASE)
+    assert refused > len(places)
 
 
 def test_an_example_without_its_window_is_refused(file: Path, tmp_path: Path) -> None:

@@ -158,6 +158,8 @@ def test_a_twentieth_of_the_documents_is_held_out_by_content_alone(tmp_path: Pat
         ("blank", "1 empty (a.txt)"),
         ("image.png", "of no kind that can be read"),
         ("*.nothing", "holds no document"),
+        ("**x", "cannot be looked for"),
+        ("nul\0", "does not exist"),
         ("hf::", "hf:NAME[@REVISION][:config][:split]"),
         ("hf:a/b@", "hf:NAME[@REVISION][:config][:split]"),
     ],
@@ -175,6 +177,17 @@ def test_a_corpus_without_documents_says_so(
     assert words in str(caught.value)
     assert repr(spec) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [("", "no name"), (" ", "no name"), pytest.param("a" * 5000, "…", id="long")],
+)
+def test_what_cannot_be_a_corpus_s_name(spec: str, words: str) -> None:
+    with pytest.raises(CorpusError) as caught:
+        open_corpus(spec)
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 600
 
 
 def test_the_standard_library_and_its_tests_are_apart() -> None:

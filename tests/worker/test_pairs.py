@@ -92,6 +92,16 @@ def test_a_pair_is_read_whole(directory: Path) -> None:
     assert load_pair("tiny-pair", shipped=directory.parent) == pair
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["no-such-pair", pytest.param("a" * 5000, id="long"), "~nobody/pair", "nul\0"],
+)
+def test_a_name_that_no_pair_has_is_refused(name: str) -> None:
+    with pytest.raises(PairError, match="there is no pair") as caught:
+        load_pair(name)
+    assert len(str(caught.value)) < 500
+
+
 def test_weights_are_loaded_exactly(directory: Path) -> None:
     model = load_native(load_pair(directory).left)
     assert model.layers[0].mlp.ln is not None
@@ -102,6 +112,7 @@ def test_weights_are_loaded_exactly(directory: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
+        (change_config(n_ctx=1), "n_ctx = 1; a window needs a token beside BOS"),
         (lambda d: (d / "left.safetensors").unlink(), "left.safetensors are missing"),
         (lambda d: (d / "tokenizer.json").unlink(), "has no tokenizer.json"),
         (lambda d: (d / "right.json").unlink(), "[right] config cannot be read"),
