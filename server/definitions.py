@@ -207,7 +207,7 @@ DEFINITIONS: dict[str, Definition] = {
     "excess": Definition(
         "excess over the null",
         "",
-        "Best correlation minus what a random basis reaches. About zero or below: the best match "
+        "Best correlation minus what a random basis reaches. Below 0.05: the best match "
         "is no better than a random direction.",
         "max ρ − max ρ with a random orthogonal basis",
         "excess",
@@ -417,9 +417,10 @@ DEFINITIONS: dict[str, Definition] = {
     "twin": Definition(
         "has a twin",
         "share of neurons",
-        "The best match in the other model is mutual and above what a random basis reaches: as "
-        "far as correlation goes, the same neuron.",
-        "mutual and excess > 0",
+        "The best match in the other model is mutual and above what a random basis reaches by 0.05 "
+        "at least: as far as correlation goes, the same neuron. Between layers that have nothing "
+        "to do with each other next to none has a twin by this; without the 0.05 a third would.",
+        "mutual and excess ≥ 0.05",
         "twin",
     ),
     "candidate_effect": Definition(

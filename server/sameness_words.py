@@ -3,8 +3,9 @@
     said = verdict(page)     said.answer, said.reasons: phrases, some of them links
     answer, reasons = sameness(page)     the same as plain text
 
-A twin is a mutual best match above what a random basis reaches. Where the two versions shown are
-not twins, the answer goes on to where the twin of each one is, or says that none was found.
+A twin is a mutual best match clearly above what a random basis reaches. Where the two versions
+shown are not twins, the answer goes on to where the twin of each one is, or says that none was
+found.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from server.activation_names import activation_name
 from server.number_text import fixed
 from server.pages.neuron import CorrespondenceView, NeuronPage, VersionView
+from store.records import ABOVE_NULL
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def sameness(page: NeuronPage) -> tuple[str, str]:
 
 
 def are_twins(page: NeuronPage) -> bool | None:
-    """Whether the two versions shown are each other's best match, above a random basis.
+    """Whether the two versions shown are each other's best match, clearly above a random basis.
 
     None where there are not two, or where no correlation is defined.
     """
@@ -54,7 +56,7 @@ def are_twins(page: NeuronPage) -> bool | None:
 
 
 def has_twin(measured: CorrespondenceView) -> bool:
-    """Whether the best match is mutual and above the best of a random basis."""
+    """Whether the best match is mutual and clearly above the best of a random basis."""
     return bool(measured.mutual) and _above_null(measured.best_correlation, measured.null)
 
 
@@ -135,8 +137,8 @@ def _about_other(anchor: VersionView, other: VersionView, rho: float) -> tuple[P
 
 def _below(measured: CorrespondenceView, model: str) -> str:
     return (
-        f"the best of {model}, {fixed(measured.best_correlation)}, is not above what a random "
-        f"basis reaches ({fixed(measured.null)})"
+        f"the best of {model}, {fixed(measured.best_correlation)}, is not clearly above what "
+        f"a random basis reaches ({fixed(measured.null)})"
     )
 
 
@@ -162,7 +164,7 @@ def _shown_correlation(anchor: VersionView, other: VersionView) -> float | None:
 
 
 def _above_null(correlation: float | None, null: float | None) -> bool:
-    return correlation is not None and null is not None and correlation > null
+    return correlation is not None and null is not None and correlation - null >= ABOVE_NULL
 
 
 def _missing(page: NeuronPage) -> str:

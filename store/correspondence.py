@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Engine, and_, case, func, select
 
 from store import runs, tables
 from store.engine import reading
-from store.records import Side
+from store.records import ABOVE_NULL, Side
 from store.shown_evidence import CORRELATION_QUANTILES, LayerCorrespondence
 
 
@@ -20,7 +20,7 @@ def correspondence(engine: Engine, run_id: str) -> list[LayerCorrespondence]:
     """
     neuron = tables.neuron.c
     place = (neuron.layer, neuron.side)
-    above_null = neuron.best_correlation > neuron.null_correlation
+    above_null = neuron.best_correlation - neuron.null_correlation >= ABOVE_NULL
     with reading(engine) as connection:
         run = runs.published(connection, run_id)
         if run.right_model_id is None:

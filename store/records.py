@@ -221,6 +221,12 @@ class CorrespondenceRecord:
         return self.best_correlation - self.null
 
 
+#: What a best correlation must exceed the null by to count as above it. The null is one draw of a
+#: maximum, so that between layers that have nothing to do with each other half of the best matches
+#: exceed it by a little, and a third of them are mutual besides.
+ABOVE_NULL = 0.05
+
+
 @dataclass(frozen=True)
 class LogitEffectsRecord:
     """W_out[neuron]·W_U with the final LayerNorm's weights: token ids with effects, moments."""

@@ -127,8 +127,8 @@ class LayerCorrespondence:
 
     Of `n` versions, `n_defined` have a correlation; all other counts are among these:
     `n_same_index` with the same index as their best match, `n_mutual` whose best match matches
-    back, `n_above_null` whose best correlation exceeds that with a rotated basis, `n_twins` with
-    both of these.
+    back, `n_above_null` whose best correlation exceeds that with a rotated basis by ABOVE_NULL at
+    least, `n_twins` with both of these.
     `best_quantiles` are the best correlation's at CORRELATION_QUANTILES (empty where none is
     defined), `assigned_median` the median correlation of the one-to-one assignment's pairs.
     """

@@ -13,7 +13,7 @@ from server.site import Site
 from store import evidence
 from store.engine import Engine
 from store.evidence import LayerCorrespondence
-from store.records import RunRecord
+from store.records import ABOVE_NULL, RunRecord
 
 
 @lru_cache(maxsize=16)
@@ -57,7 +57,7 @@ def side_twins(
         "layer": one.layer,
         "side": one.side,
         "mutual__eq": "true",
-        "excess__gte": 0,
+        "excess__gte": str(ABOVE_NULL),
         "sort": "-best_correlation",
     }
 

@@ -10,9 +10,10 @@ from typing import Literal
 class SideTwins:
     """One version of a layer. Shares are of its `n_defined` neurons that have a correlation.
 
-    `twins`: the best match is mutual and above a random basis; `same_index`: the best match has
-    the same number. `best_quantiles` are of the best correlation, at 5, 25, 50, 75 and 95 %;
-    `assigned_median` the median correlation of the one-to-one assignment. None where undefined.
+    `above_null`: the best match is above a random basis by `store.records.ABOVE_NULL` at least;
+    `twins`: it is mutual besides; `same_index`: it has the same number. `best_quantiles` are of the
+    best correlation, at 5, 25, 50, 75 and 95 %; `assigned_median` the median correlation of the
+    one-to-one assignment. None where undefined.
     `twins_href` lists the neurons that have a twin.
     """
 

@@ -58,11 +58,22 @@ def test_twins_are_the_same_as_far_as_correlation_goes(page: NeuronPage) -> None
     assert are_twins(twins)
 
 
+def test_a_hair_above_one_draw_of_a_random_basis_is_no_twin(page: NeuronPage) -> None:
+    barely = {"best_correlation": 0.62, "same_index_correlation": 0.62}
+    answer, _ = sameness(measured(page, HERE | barely, HERE | barely))
+    assert answer == (
+        "No counterpart found: the best of GeLU, 0.62, is not clearly above what a random basis "
+        "reaches (0.59)."
+    )
+    clearly = {"best_correlation": 0.645, "same_index_correlation": 0.645}
+    assert are_twins(measured(page, HERE | clearly, HERE | clearly))
+
+
 def test_a_twin_at_another_index_is_named_and_linked(page: NeuronPage) -> None:
     apart = measured(page, ELSEWHERE, NOTHING)
     answer, reasons = sameness(apart)
     assert answer == "Not at the same index: the twin of SoLU L0N3 is GeLU L0N5 (mutual, 0.74)."
-    assert "GeLU L0N3 has no counterpart: the best of SoLU, 0.21, is not above" in reasons
+    assert "GeLU L0N3 has no counterpart: the best of SoLU, 0.21, is not clearly above" in reasons
     assert "The same index correlates 0.01" in reasons
     assert [piece.href for piece in verdict(apart).answer if piece.href] == ["/tiny-pair/0/6"]
     assert not are_twins(apart)
@@ -80,8 +91,8 @@ def test_a_twin_elsewhere_of_one_that_is_related_here(page: NeuronPage) -> None:
 def test_no_counterpart_is_told_from_a_match_that_is_not_mutual(page: NeuronPage) -> None:
     answer, reasons = sameness(measured(page, NOTHING, NOTHING))
     assert answer == (
-        "No counterpart found: the best of GeLU, 0.21, is not above what a random basis reaches "
-        "(0.25)."
+        "No counterpart found: the best of GeLU, 0.21, is not clearly above what a random basis "
+        "reaches (0.25)."
     )
     assert "GeLU L0N3 has none either" in reasons
     one_sided = NOTHING | {"null": 0.2}

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from store.records import ABOVE_NULL
 from worker.correspondence import (
     Correspondence,
     correspondence,
@@ -45,6 +46,21 @@ def pearson(x: np.ndarray, y: np.ndarray) -> float | None:
 @pytest.fixture(scope="module")
 def found() -> Correspondence:
     return correspondence(*activations(), layer=1, partners=3, seed=7)
+
+
+@pytest.mark.parametrize("tails", [1, 3])
+def test_unrelated_layers_have_next_to_no_twins(tails: int) -> None:
+    """Though half of their best matches exceed the null, one draw of a maximum, by a little."""
+    rng = np.random.default_rng(tails)
+    left, right = (
+        (np.sign(x) * np.abs(x) ** tails).astype(np.float16)
+        for x in rng.standard_normal((2, 6000, 100))
+    )
+    found = correspondence(left, right, layer=0, partners=1, seed=3)
+    excess = np.array([one.excess for one in (*found.left, *found.right)], float)
+    mutual = np.array([one.mutual for one in (*found.left, *found.right)])
+    assert (mutual & (excess > 0)).mean() > 0.15
+    assert (mutual & (excess >= ABOVE_NULL)).sum() <= 2
 
 
 def plain_matrix(x: np.ndarray, y: np.ndarray) -> list[list[float | None]]:
