@@ -126,8 +126,8 @@ DEFINITIONS: dict[str, Definition] = {
     "correlation": Definition(
         "correlation",
         "",
-        "Pearson correlation of the two neurons' activations (display sites) over the same "
-        "32,768 tokens, drawn by chance from the whole corpus.",
+        "Pearson correlation of the two neurons' activations (display sites) over the token "
+        "sample: the same tokens for both, drawn by chance from the whole corpus.",
         "ρ",
         "correlation",
     ),
@@ -193,15 +193,17 @@ DEFINITIONS: dict[str, Definition] = {
     "token_sample": Definition(
         "token sample",
         "tokens",
-        "32,768 tokens drawn by chance from the whole corpus, the same for all neurons and both "
-        "versions. Bands below the top and correlations are of these.",
+        "32,768 tokens drawn by chance from the whole corpus (all of them, where there are fewer), "
+        "the same for all neurons and both versions. Bands below the top and correlations are "
+        "of these.",
         source="token-sample",
     ),
     "loss": Definition(
         "loss",
         "nats a token, bits a byte",
-        "Cross-entropy on held-out documents, which training never saw. Bits a byte can be "
-        "compared between tokenizers.",
+        "Cross-entropy on held-out documents, which neither statistics nor the training of pairs "
+        "made here ever saw; what models of a hub were trained on is not known. Bits a byte can "
+        "be compared between tokenizers.",
         source="loss",
     ),
     "excess": Definition(
@@ -307,8 +309,8 @@ DEFINITIONS: dict[str, Definition] = {
         "variance explained by the token",
         "share of variance",
         "How much of the activation's variance is known from the current token alone, without its "
-        "context, over the token sample.",
-        "Var(E[z|token]) / Var z",
+        "context, over the token sample; less what as many kinds of tokens explain by chance.",
+        "adjusted R² of z on the token, 0 where below",
         "polysemanticity",
     ),
     "candidate": Definition(
@@ -388,8 +390,8 @@ DEFINITIONS: dict[str, Definition] = {
         "median over neurons",
         "",
         "Half of the layer's neurons lie below. The bar holds the middle half of them, the line "
-        "the middle nine tenths. The interval covers the median with 95 %, whatever the "
-        "distribution (order statistics).",
+        "the middle nine tenths. The interval covers the median of such neurons on these windows "
+        "with 95 %, whatever the distribution (order statistics).",
         source="median",
     ),
     "wilson": Definition(

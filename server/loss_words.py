@@ -43,6 +43,13 @@ def _mixture(one: DifferenceView) -> str:
 
 
 def _whole(one: DifferenceView) -> str:
+    if one.nats_interval is None:
+        documents = "one document" if one.n_documents == 1 else f"{one.n_documents} documents"
+        return (
+            f"Whether {one.side_name} or {one.against_name} predicts better cannot be said from "
+            f"{documents}: there they differ by "
+            f"{number(one.nats_per_token)} nats a token ({one.side_name} − {one.against_name})."
+        )
     measured = (
         f"{number(abs(one.nats_per_token))} nats a token (95 % interval of "
         f"{one.side_name} − {one.against_name}: {span(one.nats_interval)})"
@@ -57,7 +64,7 @@ def _whole(one: DifferenceView) -> str:
 
 
 def _few_documents(one: DifferenceView) -> list[str]:
-    if one.n_documents >= FEW_DOCUMENTS:
+    if one.n_documents >= FEW_DOCUMENTS or one.nats_interval is None:
         return []
     return [f"It rests on {count(one.n_documents)} documents, so the interval itself is rough."]
 
@@ -82,6 +89,12 @@ def _sources(whole: DifferenceView, sources: Sequence[DifferenceView]) -> list[s
             said.append(f"{better} is better in {listed(named)}.")
     if unseen:
         said.append(f"No difference seen in {listed(unseen)}.")
+    rough = [one.source for one in sources if one.seen and one.n_documents < FEW_DOCUMENTS]
+    if rough and whole.n_documents >= FEW_DOCUMENTS:
+        said.append(
+            f"Of {listed(rough)} there are fewer than {FEW_DOCUMENTS} documents, so the interval "
+            "itself is rough there."
+        )
     return said
 
 

@@ -119,7 +119,7 @@ def _control(control: ControlView | None) -> DifferenceTable | None:
 
 
 def _differences(views: Sequence[DifferenceView]) -> DifferenceTable:
-    ends = [end for one in views for end in one.nats_interval]
+    ends = [end for one in views for end in one.nats_interval or ()]
     scale = scale_over([*ends, *(one.nats_per_token for one in views)], around=(0.0,))
     return DifferenceTable(
         tuple(

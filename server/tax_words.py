@@ -200,8 +200,10 @@ def hidden_reading(sides: LayerSides) -> Reading:
     """Of the hidden shares of a layer's neurons, exact values only."""
     not_meant = (
         "A hidden share is of one neuron, and these are medians: single neurons differ far more "
-        "than the versions do. Effect below the 99.9 % quantile is not effect without meaning; it "
-        "is what the strongest examples do not show."
+        "than the versions do. The medians' intervals are over neurons, all measured on the same "
+        "windows: what other windows would have given is not in them, least of all in early "
+        "layers. Effect below the 99.9 % quantile is not effect without meaning; it is what the "
+        "strongest examples do not show."
     )
     said = []
     for one in _each(sides):

@@ -37,5 +37,7 @@ class Quantiles:
         with np.errstate(divide="ignore", invalid="ignore"):
             within = np.where(high > low, (values - low) / (high - low), 0.0)
         count = self._below[neurons, b + 1] - self._below[neurons, b]
-        share = (self._below[neurons, b] + np.clip(within, 0, 1) * count) / max(1, self._of.n)
-        return np.asarray(share, dtype=np.float64)
+        below = self._below[neurons, b] + np.clip(within, 0, 1) * count
+        # At least one token is as high as the highest.
+        below = np.where(values <= self._of.max[neurons], np.minimum(below, self._of.n - 1), below)
+        return np.asarray(np.maximum(below, 0) / max(1, self._of.n), dtype=np.float64)

@@ -11,15 +11,14 @@ give the same interval.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import lru_cache
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
 from server.agreement.proportions import Interval
+from store.bootstrap_tails import bootstrap_tails
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,21 +43,16 @@ def resampled(n: int, draws: int = DRAWS, seed: int = SEED) -> Floats:
 def percentile_interval(values: Floats, n: int, level: float = 0.95) -> Interval | None:
     """The middle `level` of a statistic's draws, widened as t is wider than the normal.
 
-    Percentiles are Φ(∓√(n/(n−1))·t): without this, intervals of few neurons are too short.
-    [Hesterberg 2015, The American Statistician 69, 371–386] None for fewer than two neurons,
-    where a statistic is undefined (NaN) in many draws, and where all draws are alike: neurons that
-    do not differ say nothing about others.
+    See `store.bootstrap_tails`. None for fewer than two neurons, where a statistic is undefined
+    (NaN) in many draws, and where all draws are alike: neurons that do not differ say nothing about
+    others.
     """
     defined = values[np.isfinite(values)]
     if n < 2 or defined.size < (1 - MOST_UNDEFINED) * values.size or not defined.size:
         return None
     if float(np.ptp(defined)) < 1e-12:
         return None
-    from scipy.stats import t  # heavy
-
-    reach = math.sqrt(n / (n - 1)) * float(t.ppf((1 + level) / 2, n - 1))
-    tail = NormalDist().cdf(-reach)
-    low, high = np.quantile(defined, [tail, 1 - tail])
+    low, high = np.quantile(defined, bootstrap_tails(n, level))
     return float(low), float(high)
 
 

@@ -103,9 +103,15 @@ def differences(
                                                 one.source)))  # fmt: skip
 
 
+#: Of fewer documents no interval is given: with three of them all differences have one sign in a
+#: quarter of all cases, whatever is drawn from them.
+FEWEST_DOCUMENTS = 5
+
+
 def difference_view(one: LossDifferenceRecord, names: Mapping[str, str]) -> DifferenceView:
     """A difference in both units: bits a byte = nats a token · tokens / bytes / ln 2."""
     factor = one.n_tokens / one.n_bytes / math.log(2) if one.n_bytes else None
+    known = one.n_documents >= FEWEST_DOCUMENTS
     low, high = one.interval
     return DifferenceView(
         side=one.side,
@@ -117,10 +123,10 @@ def difference_view(one: LossDifferenceRecord, names: Mapping[str, str]) -> Diff
         n_tokens=one.n_tokens,
         n_bytes=one.n_bytes,
         nats_per_token=one.difference,
-        nats_interval=one.interval,
+        nats_interval=one.interval if known else None,
         bits_per_byte=None if factor is None else factor * one.difference,
-        bits_interval=None if factor is None else (factor * low, factor * high),
-        seen=low > 0 or high < 0,
+        bits_interval=(factor * low, factor * high) if known and factor is not None else None,
+        seen=known and (low > 0 or high < 0),
     )
 
 

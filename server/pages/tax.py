@@ -39,7 +39,7 @@ class DifferenceView:
     n_tokens: int
     n_bytes: int
     nats_per_token: float
-    nats_interval: Interval
+    nats_interval: Interval | None
     bits_per_byte: float | None
     bits_interval: Interval | None
     seen: bool

@@ -22,7 +22,12 @@ KEPT = tuple(1 - q for q in CURVE_QUANTILES)
 
 
 def difference(
-    nats: float, low: float, high: float, source: str = "all", against: str = "right"
+    nats: float,
+    low: float,
+    high: float,
+    source: str = "all",
+    against: str = "right",
+    n_documents: int = 61,
 ) -> DifferenceView:
     names = {"left": "SoLU", "right": "GeLU", "control": "SoLU without LayerNorm"}
     return DifferenceView(
@@ -31,7 +36,7 @@ def difference(
         side_name="SoLU",
         against_name=names[against],
         source=source,
-        n_documents=61,
+        n_documents=n_documents,
         n_tokens=100_031,
         n_bytes=340_170,
         nats_per_token=nats,
@@ -248,3 +253,27 @@ def test_a_single_side_is_not_compared(present: Literal["left", "right"]) -> Non
     ):
         assert one.name in reading.text
         assert "difference seen" not in reading.text
+
+
+def test_a_handful_of_documents_tells_no_difference() -> None:
+    alone = replace(
+        difference(-0.02, 0, 0, n_documents=4), nats_interval=None, bits_interval=None, seen=False
+    )
+    said = loss_words.loss_reading([alone]).text
+    assert said == (
+        "Whether SoLU or GeLU predicts better cannot be said from 4 documents: there they "
+        "differ by −0.0200 nats a token (SoLU − GeLU)."
+    )
+
+
+def test_few_documents_of_a_source_are_said() -> None:
+    sources = [
+        difference(-0.02, -0.03, -0.01, "code", n_documents=12),
+        difference(-0.01, -0.02, -0.005, "web", n_documents=300),
+    ]
+    said = loss_words.loss_reading(
+        [difference(-0.02, -0.03, -0.01, n_documents=312), *sources]
+    ).text
+    assert said.endswith(
+        "Of code there are fewer than 30 documents, so the interval itself is rough there."
+    )

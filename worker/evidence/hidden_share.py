@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import spearmanr
 
+from store.bootstrap_tails import bootstrap_tails
 from store.evidence_records import EstimateCheckRecord, HiddenShareRecord
 from store.records import Side
 from worker.evidence.baselines import HEADLINE
@@ -54,16 +55,25 @@ class Parts:
         return _ratio(low, low + high)
 
     def intervals(self, resamples: int, seed: int) -> Doubles:
-        """95 % bootstrap interval of the share, over windows: [2, m]."""
+        """95 % bootstrap interval of the share, over windows: [2, m]. Windows that both parts are
+        measured on are drawn among themselves, so that no draw is without them."""
         n_low, n_high = len(self.low), len(self.high)
-        n = max(n_low, n_high)
-        counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-        weights = counts.astype(np.float64)
+        n_both = min(n_low, n_high)
+        generator = np.random.default_rng(seed)
+        weights = np.concatenate(
+            [
+                generator.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+                for n in (n_both, max(n_low, n_high) - n_both)
+                if n
+            ],
+            axis=1,
+        )
         low = weights[:, :n_low] @ self.low
         low /= _positive(weights[:, :n_low] @ self.tokens[:n_low])[:, None]
         high = weights[:, :n_high] @ self.high
         high /= _positive(weights[:, :n_high] @ self.tokens[:n_high])[:, None]
-        return np.asarray(np.nanquantile(_filled(_ratio(low, low + high)), (0.025, 0.975), axis=0))
+        shares = _filled(_ratio(low, low + high))
+        return np.asarray(np.nanquantile(shares, bootstrap_tails(n_both), axis=0))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from store.bootstrap_tails import bootstrap_tails
 from store.evidence_records import CURVE_QUANTILES, LayerEvidenceRecord
 from worker.activations import Models
 from worker.evidence.baselines import Baseline, Baselines
@@ -200,5 +201,5 @@ def _interval(
     part = np.bincount(place, np.where(orphan, kl, 0.0), n)
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
     shares = (counts @ part) / np.maximum(counts @ whole, np.finfo(float).tiny)
-    low, high = np.quantile(shares, (0.025, 0.975))
+    low, high = np.quantile(shares, bootstrap_tails(n))
     return float(low), float(high)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from store.bootstrap_tails import bootstrap_tails
 from store.evidence_records import LossDifferenceRecord
 from worker.activations import Models
 from worker.evidence import mixture
@@ -182,5 +183,5 @@ def _interval(
     for i in range(resamples):
         drawn = generator.integers(n, size=n)
         found[i] = excess[drawn].sum() / tokens[drawn].sum()
-    low, high = np.quantile(found, (0.025, 0.975))
+    low, high = np.quantile(found, bootstrap_tails(n))
     return float(low), float(high)

@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from store.bootstrap_tails import bootstrap_tails
 from store.evidence_records import MIXTURE
 from worker.errors import CorpusError, UsageError
 
@@ -91,12 +92,13 @@ def bytes_of(strata: Sequence[Stratum]) -> int:
 
 
 def interval(strata: Sequence[Stratum], resamples: int, seed: int) -> tuple[float, float]:
-    """95 % of a bootstrap that draws documents anew within each source."""
+    """95 % of a bootstrap that draws documents anew within each source, as wide as the source of
+    fewest documents asks for."""
     generator = np.random.default_rng(seed)
     found = np.zeros(resamples)
     for i in range(resamples):
         for one in strata:
             drawn = generator.integers(len(one.tokens), size=len(one.tokens))
             found[i] += one.share * one.excess[drawn].sum() / one.tokens[drawn].sum()
-    low, high = np.quantile(found, (0.025, 0.975))
+    low, high = np.quantile(found, bootstrap_tails(min(len(one.tokens) for one in strata)))
     return float(low), float(high)

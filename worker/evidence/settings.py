@@ -9,7 +9,7 @@ from worker.evidence.candidate_description import CandidateSettings
 from worker.evidence.mixture import Weights
 
 #: Bumped whenever the same input would give other numbers.
-EVIDENCE_VERSION = 1
+EVIDENCE_VERSION = 2
 #: Neurons of an earlier layer that are measured exactly with `--exact sample`.
 SAMPLE_NEURONS = 128
 

@@ -58,6 +58,11 @@ class Start:
     tokens: TokenArray
     excluded: tuple[int, ...] = ()
 
+    @property
+    def has_something_to_change(self) -> bool:
+        """Whether there is a token that the goal allows to be changed: BOS stays."""
+        return self.goal == "focus" or self.position > 1
+
     def __str__(self) -> str:
         return f"substitution for L{self.layer}N{self.neuron} of {self.side}"
 

@@ -94,7 +94,8 @@ def search(
         with make_engine(engine, models, str(target), count) as running:
             found = tuple(substitutions(running, begun, layout, settings, reporter))
         for version in versions:
-            _publish(database, run, version, found, sum(_of(one, version) for one in begun))
+            searches = sum(_of(one, version) and one.has_something_to_change for one in begun)
+            _publish(database, run, version, found, searches)
         return Searched(
             run, tuple(versions), tuple(known), found, vocabulary.load(database, run.id)
         )

@@ -178,7 +178,10 @@ def _share_below(of: Shares, neuron: int, value: float) -> float | None:
     low = max(edges[bin_ - 1] if bin_ else -np.inf, of.least[j])
     high = min(edges[bin_] if bin_ < N_BINS - 1 else np.inf, of.most[j])
     within = min(max((value - low) / (high - low), 0.0), 1.0) if high > low else 0.0
-    return float((counts[:bin_].sum() + within * counts[bin_]) / max(1, n))
+    below = float(counts[:bin_].sum() + within * counts[bin_])
+    if value <= of.most[j]:
+        below = min(below, n - 1.0)
+    return below / max(1, n)
 
 
 def ranks(

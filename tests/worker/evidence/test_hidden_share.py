@@ -180,3 +180,26 @@ def test_a_limit_leaves_estimates_with_their_measured_error() -> None:
         if one.method == "estimate":
             assert one.share == one.estimated_share
             assert one.error == checks[one.side, one.layer].share_mean_error > 0
+
+
+def test_no_draw_is_without_the_windows_of_the_low_part() -> None:
+    """Three of sixteen: one draw in twenty-five would have none of them, and a share of 0."""
+    random = np.random.default_rng(0)
+    tokens = np.full(16, 100)
+    parts = Parts(random.gamma(2, 9, (3, 50)), random.gamma(2, 1, (16, 50)), tokens)
+    low, high = parts.intervals(400, 0)
+    assert (low > 0.2).all()
+    assert (low <= parts.share()).all()
+    assert (high >= parts.share()).all()
+
+
+def test_intervals_of_few_windows_cover() -> None:
+    """The share that all windows would give, 95 % of the time or nearly."""
+    random = np.random.default_rng(1)
+    covered = []
+    for seed in range(60):
+        low = random.gamma(1, 3, (25, 20))
+        high = random.gamma(1, 1, (131, 20))
+        ends = Parts(low, high, np.full(131, 100)).intervals(200, seed)
+        covered.append((ends[0] <= 0.75) & (ends[1] >= 0.75))
+    assert np.mean(covered) > 0.92

@@ -89,6 +89,7 @@ def test_a_focus_without_a_token_before_it_has_nothing_to_change() -> None:
     engine = DirectEngine({"left": lean})
     found = list(substitutions(engine, both, layout, StatisticsSettings(), Silent()))
     assert [one.rule for one in found] == ["another token at the focus"]
+    assert [one.has_something_to_change for one in both] == [True, False]
 
 
 def test_the_most_monosemantic_are_those_of_lowest_score() -> None:
