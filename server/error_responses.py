@@ -31,6 +31,8 @@ TRANSLATIONS: tuple[tuple[type[store_errors.StoreError], type[errors.PageError]]
     (store_errors.UnknownColumn, errors.BadFilter),
     (store_errors.InvalidFilter, errors.BadFilter),
     (store_errors.UnknownModel, errors.VersionMissing),
+    (store_errors.UnstorableValue, errors.BadParameter),
+    (store_errors.KeyTaken, errors.BadLabel),
     (store_errors.StudyNotFound, errors.StudyNotFound),
     (store_errors.StudyExists, errors.StudyConflict),
     (store_errors.StudyFrozen, errors.StudyConflict),

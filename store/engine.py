@@ -15,10 +15,16 @@ from platformdirs import user_data_path
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy import Engine as Engine  # the server names the type without importing SQLAlchemy
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from store.errors import DatabaseUnreachable, SchemaMismatch, StoreError
+from store.errors import DatabaseUnreachable, SchemaMismatch, StoreError, UnstorableValue
 
 __all__ = [
     "Engine",
@@ -267,6 +273,8 @@ def _fault(engine: Engine, error: DBAPIError) -> StoreError | None:
             f"The database at {_place(engine.url)} cannot be reached: {_reason(engine.url, said)}",
             "Is it running, and is TWINSCOPE_DATABASE_URL right?",
         )
+    if isinstance(error, DataError):  # a NUL in a text, a number that is too large
+        return UnstorableValue(f"{engine.dialect.name} does not take a value: {said}.")
     return None
 
 

@@ -38,6 +38,14 @@ class InvalidFilter(StoreError):
     """A filter's operator or value does not fit its column."""
 
 
+class UnstorableValue(StoreError):
+    """A text or a number that the database cannot hold, so nothing there has it."""
+
+
+class KeyTaken(StoreError):
+    """A label's key was used before, for a label of something else."""
+
+
 class UnknownModel(StoreError):
     """No model with these weights is in the database, so nothing can be labelled there."""
 

@@ -20,6 +20,7 @@ from store.records import Side, Verdict
 from store.tables import annotator, label, model, run
 from store.tables_access import label_withdrawal
 from store.tables_evidence import candidate
+from store.types import clean_text
 
 CHUNK = 2_000
 
@@ -128,9 +129,11 @@ def _query() -> Select[Any]:
 def _where(connection: Connection, wanted: Wanted) -> list[ColumnElement[bool]]:
     where: list[ColumnElement[bool]] = []
     if wanted.pair is not None:
-        where.append(label.c.model_id.in_(_models(connection, tables.pair.c.slug == wanted.pair)))
+        where.append(
+            label.c.model_id.in_(_models(connection, tables.pair.c.slug == clean_text(wanted.pair)))
+        )
     if wanted.run is not None:
-        where.append(label.c.model_id.in_(_models(connection, run.c.id == wanted.run)))
+        where.append(label.c.model_id.in_(_models(connection, run.c.id == clean_text(wanted.run))))
     if wanted.annotator is not None:
         where.append(annotator.c.name == wanted.annotator)
     if wanted.verdict is not None:

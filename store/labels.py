@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from store.engine import reading, writing
-from store.errors import StoreError, UnknownModel
+from store.errors import KeyTaken, StoreError, UnknownModel
 from store.evidence_records import CandidateLabelRecord
 from store.prepared import Prepared
 from store.records import VERDICTS, LabelCounts, LabelRecord
@@ -144,7 +144,7 @@ def _let_go(connection: Connection, by: int, place: dict[str, Any]) -> None:
 def _kept(
     connection: Connection, by: int, key: str | None, place: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """What an annotator's label of this key holds. Raises StoreError if it is on something else."""
+    """What an annotator's label of this key holds. Raises KeyTaken if it is on something else."""
     if key is None:
         return None
     found = connection.execute(
@@ -154,7 +154,10 @@ def _kept(
         return None
     row = found._mapping
     if any(row[name] != value for name, value in place.items()):
-        raise StoreError("A label with this key was kept before, on something else.")
+        raise KeyTaken(
+            "A label with this key was kept before, on something else.",
+            "Send each label with a key of its own.",
+        )
     shared = ("verdict", "description", "confidence", "run_id", "created_at", "id")
     return {name: row[name] for name in shared}
 

@@ -11,6 +11,9 @@ from sqlalchemy import DateTime, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+#: Of an Integer column.
+LARGEST_INTEGER = 2**31 - 1
+
 
 def clean_text(text: str) -> str:
     """Text that every database takes: NUL becomes ␀ (U+2400), a lone surrogate U+FFFD.

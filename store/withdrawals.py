@@ -13,7 +13,7 @@ from store.errors import LabelNotFound, NotTheirs
 from store.records import Verdict
 from store.tables import annotator, label, model
 from store.tables_access import label_withdrawal
-from store.types import now
+from store.types import LARGEST_INTEGER, now
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ def withdraw(engine: Engine, label_id: int, annotator_name: str) -> WithdrawnLab
         .outerjoin(label_withdrawal, label_withdrawal.c.label_id == label.c.id)
         .where(label.c.id == label_id)
     )
+    if label_id > LARGEST_INTEGER:
+        raise LabelNotFound(f"There is no label {label_id}.")
     with writing(engine) as connection:
         found = connection.execute(query).mappings().one_or_none()
         if found is None:

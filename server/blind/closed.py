@@ -22,6 +22,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from server import access, urls
+from server.compose.selection import shown_run
 from server.errors import StudyOpen
 from server.pages.explorer import ExplorerPage, IndexRow, PairLabels, VersionRow
 from server.pages.labels import CountsView
@@ -144,18 +145,15 @@ def _place(layer: object, neuron: object) -> tuple[int, int] | None:
 def _best_match(
     request: Request, site: Site, pair: str, place: tuple[int, int]
 ) -> tuple[int, int] | None:
-    """The index that stands in the other column of a page by best match."""
+    """The index that stands in the other column of a page by best match. Raises what the page
+    would for a run that is not there."""
     if request.query_params.get("pairing") != "match":
         return None
     anchor: Side = "right" if request.query_params.get("anchor") == "right" else "left"
-    wanted = request.query_params.get("run")
-    for run in runs.list_runs(site.engine, pair):
-        if wanted and not run.id.startswith(wanted.lower()) and wanted != runs.LATEST:
-            continue
-        record = neurons.get(site.engine, run.id, anchor, *place)
-        best = None if record is None else record.correspondence.best_neuron
-        return None if best is None else (place[0], best)
-    return None
+    run = shown_run(site, pair, request.query_params.get("run"))  # as the page finds it
+    record = neurons.get(site.engine, run.id, anchor, *place)
+    best = None if record is None else record.correspondence.best_neuron
+    return None if best is None else (place[0], best)
 
 
 def _refused(closed: ClosedVersions, slug: str, what: str) -> StudyOpen:

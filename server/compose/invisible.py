@@ -24,6 +24,7 @@ from store import evidence
 from store.evidence import ListedCandidate, ShownCandidate
 from store.evidence_records import CandidateSearchRecord
 from store.records import RunRecord, Side
+from store.types import LARGEST_INTEGER
 
 #: Carriers that a row of the list names.
 LISTED_CARRIERS = 5
@@ -135,7 +136,7 @@ def shown_candidate(site: Site, run: RunRecord, layer: int, k: int) -> ShownCand
         raise CandidateNotFound(
             f"Run {run.id} of {slug} has no evidence stage, so no candidates.", stage.command
         )
-    shown = evidence.candidate(site.engine, run.id, layer, k)
+    shown = evidence.candidate(site.engine, run.id, layer, k) if k <= LARGEST_INTEGER else None
     if shown is None:
         last = len(evidence.candidates(site.engine, run.id, layer)) - 1
         first = urls.candidate_name(layer, 0)

@@ -24,7 +24,7 @@ def shown_run(site: Site, pair: str, name: str | None) -> RunRecord:
 
     Errors: PairNotFound, RunNotFound, RunAmbiguous, RunOfAnotherPair, RunNotPublished.
     """
-    if name and name != "latest":
+    if name and name.strip().lower() != run_store.LATEST:
         return _named_run(site, pair, name)
     run = run_store.latest_run(site.engine, pair)
     if run is None:

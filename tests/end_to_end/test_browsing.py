@@ -152,8 +152,10 @@ def test_hostile_text_is_text(reader: Page, address: str) -> None:
     assert "<b>bold" in documents
 
 
-@pytest.mark.parametrize("path", ["/", "/tiny-pair", "/tiny-pair/1/0", "/runs", "/docs"])
-@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize(
+    "path", ["/", "/tiny-pair", "/tiny-pair?rows=pair", "/tiny-pair/1/0", "/runs", "/docs"]
+)
+@pytest.mark.parametrize("width", [390, 1280, 1440])
 def test_no_page_is_wider_than_the_screen(
     reader: Page, address: str, path: str, width: int
 ) -> None:

@@ -166,17 +166,19 @@ LABELS = """
 
 
 def test_nothing_is_wider_than_a_small_phone(page: Page, address: str) -> None:
-    """Also where there are labels: their list is a table that scrolls by itself."""
+    """Also where there are labels: their list is a table that scrolls by itself, and a word of one
+    may be as long as a label; and where a fault repeats an endless name."""
     page.set_viewport_size({"width": 360, "height": 800})
     page.goto(address + PAGES["neuron"])
     form = page.locator("#label-left")
     form.get_by_role("radio", name="unclear").check()
+    form.get_by_role("textbox").fill("W" * 300)
     form.get_by_role("button", name=re.compile("Label")).click()
     expect(page.locator(".heads .left")).to_contain_text("unclear")
     page.goto(address + PAGES["all labels"])
     expect(page.get_by_role("button", name="Take back").first).to_be_attached()
     wider = {}
-    for name, path in PAGES.items():
+    for name, path in (PAGES | {"no such pair": "/no" + "x" * 400}).items():
         if name == "docs":  # Swagger's own
             continue
         page.goto(address + path)

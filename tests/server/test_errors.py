@@ -90,6 +90,8 @@ CASES = [
     ("/solo/search?q=self&side=right", 404, "version_not_found", "solo has no right model", None),
     ("/nowhere/search?q=self", 404, "pair_not_found", "no pair named “nowhere”", "/"),
     ("/solo/0/0/labels?side=right", 404, "version_not_found", "solo has no right model", "/solo"),
+    (f"/tiny-pair/0/invisible/{'9' * 20}", 404, "candidate_not_found", "there are:", None),
+    (f"/tiny-pair/0/invisible/{'9' * 20}/labels", 404, "candidate_not_found", "there are:", None),
     ("/tiny-pair/zero/1", 404, "route_not_found", "There is no page at /tiny-pair/zero/1.", "/"),
     ("/tiny-pair/0/-1", 404, "route_not_found", "There is no page at", "/"),
     ("/static/nothing.css", 404, "route_not_found", "There is no page at /static/nothing", "/"),
@@ -123,6 +125,27 @@ def test_faults(
     assert page.status_code == status
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert error["message"] in text_of(page.text)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/a%00.json", "/a%00/0/1.json", "/runs/a%00.json", "/studies/a%00.json", "/tiny-pair?run=%00",
+     "/tiny-pair/0/1.json?run=a%00", "/tiny-pair/search.json?q=x&run=%00", "/labels.json?pair=%00",
+     "/labels.csv?pair=%00", "/labels/queue.json?pair=%00", "/studies/new.json?run=%00",
+     "/studies/new.json?like=%00"],
+)  # fmt: skip
+def test_a_nul_in_an_address_is_the_asker_s_fault(served: Served, address: str) -> None:
+    answer = served.client.get(address, headers={"Accept": "application/json"})
+    assert answer.status_code in (200, 404, 422), answer.text
+    if answer.status_code != 200:
+        assert "\0" not in answer.text
+
+
+@pytest.mark.parametrize("number", [3_000_000_000, 10**20])
+def test_no_label_has_so_large_a_number(served: Served, number: int) -> None:
+    answer = served.client.post(f"/labels/{number}/withdraw", json={})
+    assert answer.status_code == 404
+    assert error_of(answer.text)["code"] == "label_not_found"
 
 
 def test_a_json_address_answers_in_json(served: Served) -> None:

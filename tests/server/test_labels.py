@@ -155,6 +155,7 @@ def test_labels_that_cannot_be_kept(served: Served, body: Any, words: str) -> No
         (b"{", "application/json", 422, "bad_label"),
         (b"\xff", "application/json", 422, "bad_label"),
         (b"[" * 20_000, "application/json", 422, "bad_label"),
+        (b'{"confidence":' + b"9" * 5_000 + b"}", "application/json", 422, "bad_label"),
         (b"verdict=\xff", "application/x-www-form-urlencoded", 422, "bad_label"),
         (b"side=left", "text/plain", 415, "unreadable_body"),
     ],
@@ -167,6 +168,22 @@ def test_bodies_that_cannot_be_read(
     )
     assert answer.status_code == status
     assert error_of(answer.text)["code"] == code
+
+
+def test_a_key_is_of_one_label(served: Served) -> None:
+    body = {"side": "left", "verdict": "dead", "key": "only-once"}
+    assert served.client.post("/tiny-pair/0/5/labels", json=body).status_code == 201
+    assert served.client.post("/tiny-pair/0/5/labels", json=body).status_code == 201
+    for elsewhere in ("/tiny-pair/0/6/labels", "/tiny-pair/0/invisible/0/labels"):
+        sent = body if "invisible" not in elsewhere else {"verdict": "unclear", "key": "only-once"}
+        answer = served.client.post(elsewhere, json=sent)
+        assert answer.status_code == 422, answer.text
+        error = error_of(answer.text)
+        assert error["code"] == "bad_label"
+        assert "key was kept before, on something else" in error["message"]
+    for key in ("a\0b", "\0"):
+        answer = served.client.post("/tiny-pair/0/6/labels", json=body | {"key": key})
+        assert answer.status_code in (201, 422)
 
 
 @pytest.mark.parametrize(

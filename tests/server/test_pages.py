@@ -68,6 +68,18 @@ def test_a_page_and_its_twin_answer(served: Served, address: str) -> None:
     assert found["json_href"].replace("&", "&amp;") in page.text.replace("&#38;", "&amp;")
 
 
+@pytest.mark.parametrize("address", PAGES)
+def test_no_link_leads_nowhere(served: Served, address: str) -> None:
+    here = at(served, address)
+    hrefs = re.findall(r'<a [^>]*?href="(/[^"]*)"', served.client.get(here).text)
+    links = {unescape(href).partition("#")[0] for href in hrefs}
+    # One of each kind: numbers differ from neuron to neuron.
+    kinds = {re.sub(r"\d+", "0", link): link for link in sorted(links) if "/random" not in link}
+    assert len(kinds) > 3
+    for link in kinds.values():
+        assert served.client.get(link).status_code == 200, (here, link)
+
+
 def test_the_docs_describe_every_route(served: Served) -> None:
     document = get_json(served, "/openapi.json")
     page = served.client.get("/docs")

@@ -65,10 +65,21 @@ def test_a_page_by_best_match_shows_nothing_of_a_card(team: Team) -> None:
         record = neurons.get(team.engine, team.run.id, "left", 0, neuron)
         assert record is not None
         closed = record.correspondence.best_neuron in shown
-        answer = rater.get(f"/solo-match/0/{neuron}?pairing=match")
-        assert answer.status_code == (403 if closed else 200)
+        address = f"/solo-match/0/{neuron}?pairing=match"
+        assert rater.get(address).status_code == (403 if closed else 200)
         checked += closed
+        # However the page reads the name of a run, this reads it alike.
+        run = team.run
+        names = ("LATEST", f" {run.id}", f"{run.id} ", " latest", run.identity_sha256, run.id[:4])
+        for name_of_run in (*names, run.id.upper(), f"%20{run.id}%09"):
+            for ending in ("", ".json", "/embed", "/values.json", "/card.png", "/download.html"):
+                path, _, query = address.partition("?")
+                answer = rater.get(f"{path}{ending}?{query}&run={name_of_run}")
+                assert answer.status_code == (403 if closed else 200), (ending, name_of_run)
+            if not closed:
+                break
     assert checked == 1
+    assert rater.get("/solo-match/0/2?pairing=match&run=nothing").status_code == 404
 
 
 @pytest.mark.parametrize(
