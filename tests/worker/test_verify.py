@@ -245,6 +245,24 @@ def a_best_match(at: Altering) -> str:
     return "best match"
 
 
+def the_rank_of_the_same_index(at: Altering) -> str:
+    at.column(tables.neuron, "same_index_rank", lambda rank: 12 if rank < 6 else 1)
+    return "rank of the same index"
+
+
+def partners_that_are_not_the_highest(at: Altering) -> str:
+    """Each with the correlation that it has."""
+
+    def change(packed: bytes) -> bytes:
+        found = packing.unpack_partners(packed)
+        reversed_ = {kind: [one for one in found if one[0] == kind][::-1] for kind in (0, 1)}
+        swapped = [(kind, rank, *reversed_[kind][rank][2:]) for kind, rank, *_ in found]
+        return packing.pack_partners([swapped])[0]
+
+    at.column(tables.example, "partners", change)
+    return "partners and similar neurons"
+
+
 def a_logit_effect(at: Altering) -> str:
     def change(packed: bytes) -> bytes:
         first, second, *rest = packing.unpack_effects(packed, 300)
@@ -284,6 +302,8 @@ ALTERATIONS: dict[Callable[[Altering], str], tuple[str, int, int]] = {
     a_quantile_of_the_other_version: ("right", 1, 6),
     a_correlation: ("left", 0, 7),
     a_best_match: ("right", 1, 8),
+    the_rank_of_the_same_index: ("right", 0, 7),
+    partners_that_are_not_the_highest: ("right", 0, 6),
     a_logit_effect: ("left", 1, 9),
     an_estimate: ("right", 0, 10),
 }

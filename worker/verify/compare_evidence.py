@@ -110,6 +110,9 @@ def estimates(stored: Stored, sums: Any, n_tokens: int) -> list[Check]:
                 effect.compare(version.name, record.estimated_effect, whole, allowed)
                 found = low / whole if whole > 0 else None
                 share.compare(version.name, record.estimated_share, found, _ESTIMATE_ALLOWED)
+                if record.method == "estimate":  # then they are what is shown
+                    effect.compare(f"{version.name} shown", record.effect, whole, allowed)
+                    share.compare(f"{version.name} shown", record.share, found, _ESTIMATE_ALLOWED)
             if record.effect is not None:
                 total = float(record.mass.sum(dtype=float))
                 mass.compare(version.name, total, record.effect, 5e-3 * record.effect + 1e-12)

@@ -151,7 +151,11 @@ def correspondence(stored: Stored, found: Found, n_sample: int) -> list[Check]:
     """Correlations on the token sample: same index, best match, partners."""
     same = Check("correlation with the same index", f"{_CORRELATION_ALLOWED:g}, {_HALF}")
     best = Check("best match", f"its correlation within {_CORRELATION_ALLOWED:g} of the largest")
-    partners = Check("partners' correlations", f"{_CORRELATION_ALLOWED:g}, {_HALF}")
+    ranks = Check("rank of the same index", f"correlations that differ by {_CORRELATION_ALLOWED:g}")
+    partners = Check(
+        "partners and similar neurons",
+        f"its correlation within {_CORRELATION_ALLOWED:g}, and of the highest, {_HALF}",
+    )
     tables = {key: products.correlations(n_sample) for key, products in found.products.items()}
     for (side, layer), of_layer in stored.items():
         other: Side = "right" if side == "left" else "left"
@@ -166,15 +170,37 @@ def correspondence(stored: Stored, found: Found, n_sample: int) -> list[Check]:
                 same.compare(
                     version.name, record.same_index_correlation, value, _CORRELATION_ALLOWED
                 )
+                if value is not None:
+                    ranks.exact(version.name, _may_rank(record.same_index_rank, row, value))
                 _best(best, version, row)
-            for partner in version.record.partners:
-                table = (
-                    within[j] if partner.kind == "within" else None if across is None else across[j]
-                )
-                where = f"{version.name} {partner.kind} {partner.rank}"
-                value = None if table is None else _defined(table[partner.neuron])
-                partners.compare(where, partner.correlation, value, _CORRELATION_ALLOWED)
-    return [same, best, partners]
+            of_own = within[j].copy()
+            of_own[version.record.neuron] = np.nan  # itself
+            for kind, table in (
+                ("within", of_own),
+                ("across", None if across is None else across[j]),
+            ):
+                _partners(partners, version, kind, table)
+    return [same, ranks, best, partners]
+
+
+def _may_rank(rank: int | None, row: Doubles, value: float) -> bool:
+    """Whether a correlation of this value may have this rank, from 1."""
+    above = int((row > value + _CORRELATION_ALLOWED).sum())
+    as_high = int((row >= value - _CORRELATION_ALLOWED).sum())
+    return rank is not None and above < rank <= max(as_high, above + 1)
+
+
+def _partners(check: Check, version: StoredVersion, kind: str, row: Doubles | None) -> None:
+    """Each is the neuron that it names, and there is none higher but those before it."""
+    highest = [] if row is None else np.sort(row[~np.isnan(row)])[::-1].tolist()
+    for partner in version.record.partners:
+        if partner.kind != kind:
+            continue
+        where = f"{version.name} {kind} {partner.rank}"
+        value = None if row is None else _defined(row[partner.neuron])
+        check.compare(where, partner.correlation, value, _CORRELATION_ALLOWED)
+        due = highest[partner.rank] if partner.rank < len(highest) else None
+        check.compare(f"{where}, the highest", partner.correlation, due, _CORRELATION_ALLOWED)
 
 
 def _best(check: Check, version: StoredVersion, row: Doubles) -> None:
