@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from store.errors import StoreError
+from store.errors import StoreError, UnstorableValue
 
 #: Called as progress(what, rows): what is "windows", "neurons", "examples" …, rows so far of it.
 Progress = Callable[[str, int], None]
@@ -118,6 +118,8 @@ def refused(what: str) -> Iterator[None]:
     except (IntegrityError, DataError) as error:
         said = str(error.orig).strip().splitlines()[0]
         raise StoreError(f"The database refused some {what}: {said}") from error
+    except UnstorableValue as error:
+        raise StoreError(f"The database refused some {what}: {error.message}") from error
     except ValueError as error:
         raise StoreError(f"Some {what} cannot be stored: {error}") from error
 

@@ -38,7 +38,7 @@ KEPT_TO = {
 }
 
 #: What statistics of studies may import beside one another: records, and intervals.
-PURE = {"server.intervals", "store.records", "store.study_records"}
+PURE = {"server.intervals", "store.bootstrap_tails", "store.records", "store.study_records"}
 
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
