@@ -1,24 +1,11 @@
 // A card by keyboard alone: 1, 2 and 3 choose a verdict, Tab goes on to the rule, Enter to the next
 // card. `u` (back) and `p` (pause) are the page's own keys; here they work beside a verdict, too.
-// What is written about a card stays in this tab until another card shows that the server has it.
+// What is written about a card stays on this machine until another card shows that the server has it.
 // Without this the form is an ordinary one.
 
+import { draftOf, dropDraft, keepDraft, keysAreOn } from "./sending.js";
+
 const form = document.querySelector("form[data-rating]");
-
-function keysAreOff() {
-  try { return localStorage.getItem("twinscope-keys") === "off"; } catch { return false; }
-}
-
-// Drafts of this tab by rater, study and card: {fields, sent}.
-const DRAFTS = "twinscope-cards";
-
-function drafts() {
-  try { return JSON.parse(sessionStorage.getItem(DRAFTS)) ?? {}; } catch { return {}; }
-}
-
-function keepDrafts(all) {
-  try { sessionStorage.setItem(DRAFTS, JSON.stringify(all)); } catch { /* storage is off or full: the page alone holds it */ }
-}
 
 if (form) {
   const said = form.querySelector("[data-said]");
@@ -37,7 +24,7 @@ if (form) {
       else say("Choose a verdict first: 1, 2 or 3.");
       return;
     }
-    if (keysAreOff()) return;
+    if (!keysAreOn()) return;
     const verdict = verdicts.find((one) => one.dataset.verdictKey === event.key);
     if (verdict) {
       event.preventDefault();
@@ -59,7 +46,8 @@ if (form) {
   });
   addEventListener("pageshow", () => { delete form.dataset.sent; });
 
-  const name = `${form.dataset.rater} ${form.getAttribute("action")} ${form.elements.card.value}`;
+  const name = `${form.getAttribute("action")} ${form.dataset.rater}`;
+  const card = form.elements.card.value;
 
   function written() {
     const { verdict = "", rule = "", confidence = "" } = Object.fromEntries(new FormData(form));
@@ -67,21 +55,23 @@ if (form) {
   }
 
   function remember(sent) {
-    keepDrafts({ ...drafts(), [name]: { fields: written(), sent } });
+    keepDraft(name, { card, fields: written(), sent });
   }
 
   for (const kind of ["input", "change"]) form.addEventListener(kind, () => remember(false));
 
-  // This card is shown, so another one that was sent has arrived.
-  const kept = Object.entries(drafts()).filter(([other, draft]) => other === name || !draft.sent);
-  keepDrafts(Object.fromEntries(kept));
-  const draft = drafts()[name];
-  if (draft && JSON.stringify(draft.fields) !== JSON.stringify(written())) {
-    for (const one of verdicts) one.checked = one.value === draft.fields.verdict;
-    form.elements.rule.value = draft.fields.rule;
-    form.elements.confidence.value = draft.fields.confidence;
-    remember(false);
-    say(draft.sent ? "Your answer did not arrive. It is here; Enter sends it." : "What you wrote before is back.");
+  const draft = draftOf(name);
+  if (draft?.card === card) {
+    const { verdict, rule, confidence } = draft.fields;
+    if (JSON.stringify(draft.fields) !== JSON.stringify(written())) {
+      for (const one of verdicts) one.checked = one.value === verdict;
+      form.elements.rule.value = rule;
+      form.elements.confidence.value = confidence;
+      remember(false);
+      say(draft.sent ? "Your answer did not arrive. It is here; Enter sends it." : "What you wrote before is back.");
+    }
+  } else if (draft?.sent) {
+    dropDraft(name); // another card is shown, so it has arrived
   }
 
   function say(words) {
