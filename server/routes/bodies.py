@@ -42,6 +42,9 @@ async def read_body(
             )
     except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, a number of 5,000 digits
         raise fault("The body that was sent cannot be read.", f"It should be {kind}.") from error
+    for name, value in given.items() if isinstance(given, dict) else ():
+        if isinstance(value, str) and "\0" in value:
+            raise fault(f"{str(name)[:60]}: a text holds no NUL.")
     try:
         return model.model_validate(given)
     except ValidationError as error:

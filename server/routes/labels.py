@@ -64,10 +64,7 @@ class Label(BaseModel):
     def _one_kind_of_newline(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        text = value.replace("\r\n", "\n").strip()
-        if "\0" in text:
-            raise ValueError("a description holds no NUL")
-        return text
+        return value.replace("\r\n", "\n").strip()
 
 
 class LabelBody(Label):

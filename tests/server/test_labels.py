@@ -183,7 +183,8 @@ def test_a_key_is_of_one_label(served: Served) -> None:
         assert "key was kept before, on something else" in error["message"]
     for key in ("a\0b", "\0"):
         answer = served.client.post("/tiny-pair/0/6/labels", json=body | {"key": key})
-        assert answer.status_code in (201, 422)
+        assert answer.status_code == 422
+        assert "key: a text holds no NUL" in error_of(answer.text)["message"]
 
 
 @pytest.mark.parametrize(
