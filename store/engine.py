@@ -248,6 +248,11 @@ def _named_faults(engine: Engine) -> Iterator[None]:
         raise fault from error
 
 
+#: Of Postgres: none (the driver itself refuses a NUL), a number out of range, a text that is too
+#: long, a character that is none.
+_UNSTORABLE = (None, "22003", "22001", "22021", "22P05")
+
+
 def _fault(engine: Engine, error: DBAPIError) -> StoreError | None:
     """The domain error that a driver's error means; None for a fault of the program's own."""
     said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else ""
@@ -273,7 +278,7 @@ def _fault(engine: Engine, error: DBAPIError) -> StoreError | None:
             f"The database at {_place(engine.url)} cannot be reached: {_reason(engine.url, said)}",
             "Is it running, and is TWINSCOPE_DATABASE_URL right?",
         )
-    if isinstance(error, DataError):  # a NUL in a text, a number that is too large
+    if isinstance(error, DataError) and sqlstate in _UNSTORABLE:
         return UnstorableValue(f"{engine.dialect.name} does not take a value: {said}.")
     return None
 
