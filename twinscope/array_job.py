@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from twinscope.computing import check_names
+from twinscope.options import check_names
 from twinscope.quantities import show_duration
 from worker import fork_server
 

@@ -22,6 +22,7 @@ from twinscope.options import (
     WeightsOption,
     WorkDirOption,
     WorkersOption,
+    check_names,
     count,
     upgrade_own_database,
     use_data_dir,
@@ -140,19 +141,6 @@ def publish_run(
         flush=True,
     )
     return run.id
-
-
-def check_names(pair: str, corpus: list[str]) -> None:
-    """A pair's directory and the corpora, looked at before what takes seconds to import.
-
-    Models of the hub are looked up later. Raises `WorkerError`.
-    """
-    from worker.corpus import open_corpus
-    from worker.pairs import is_pair, load_pair
-
-    if is_pair(pair):
-        load_pair(pair)
-    open_corpus(corpus)
 
 
 def fetch(pair: PairArgument, data_dir: DataDirOption = None) -> None:

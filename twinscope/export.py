@@ -9,7 +9,6 @@ labels       labels with their history: see `twinscope.label_files`
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any, Literal, get_args
 from twinscope.faults import Fault, UsageFault
 from twinscope.quantities import show_count, show_duration
 from twinscope.whole_file import refuse_existing, whole_file
+from worker.errors import NO_SPACE
 
 What = Literal["run", "neurons", "examples", "neuronpedia", "labels"]
 WHAT: tuple[str, ...] = get_args(What)
@@ -109,7 +109,7 @@ def _named_scratch_faults(scratch: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in NO_SPACE:
             raise Fault(
                 f"There is no space left in {scratch} to unpack it; nothing was imported. Make "
                 "room, or name another place with TWINSCOPE_DATA_DIR."

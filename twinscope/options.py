@@ -84,3 +84,16 @@ def count(option: str, text: str) -> int:
         return parse_count(text)
     except ValueError as error:
         raise faults.UsageFault(f"{option}: {error}") from None
+
+
+def check_names(pair: str, corpus: list[str]) -> None:
+    """A pair's directory and the corpora, looked at before what takes seconds to import.
+
+    Models of the hub are looked up later. Raises `WorkerError`.
+    """
+    from worker.corpus import open_corpus
+    from worker.pairs import is_pair, load_pair
+
+    if is_pair(pair):
+        load_pair(pair)
+    open_corpus(corpus)

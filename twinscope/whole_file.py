@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from twinscope.faults import Fault, UsageFault
+from worker.errors import NO_SPACE
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def whole_file(out: Path, *, force: bool = False) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(unfinished, out)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in NO_SPACE:
             raise Fault(
                 f"There is no space left to write {out}; nothing was left there. Make room, or "
                 "name another place with --out."

@@ -10,6 +10,9 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+#: What the system calls a disk, a quota or a file that is full.
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class WorkerError(Exception):
     """A fault with its remedy.
@@ -59,7 +62,7 @@ class DiskError(WorkerError):
         file = f" ({error.filename})" if error.filename else ""
         hint = (
             "free some space, or name another place with --work-dir"
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            if error.errno in NO_SPACE
             else "see that the work directory can be read and written"
         )
         return cls(

@@ -19,6 +19,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+_DIGEST = hashlib.sha256().digest_size
+
 
 class FinishedParts:
     """A directory of pickles: this program's own, never anybody else's."""
@@ -65,7 +67,7 @@ class FinishedParts:
         except OSError as error:
             self._note(f"{path.name} cannot be read ({error.strerror}): it is computed again.")
             return None
-        digest, rest = whole[: hashlib.sha256().digest_size], whole[hashlib.sha256().digest_size :]
+        digest, rest = whole[:_DIGEST], whole[_DIGEST:]
         if hashlib.sha256(rest).digest() != digest:
             self._note(f"{path.name} is damaged: it is computed again.")
             return None
