@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from server.definition import Definition
 from server.study_definitions import STUDY_DEFINITIONS
+from store.records import ABOVE_NULL
 
 _UNIT = "activation"
 
@@ -209,7 +210,7 @@ DEFINITIONS: dict[str, Definition] = {
     "excess": Definition(
         "excess over the null",
         "",
-        "Best correlation minus what a random basis reaches. Below 0.05: the best match "
+        f"Best correlation minus what a random basis reaches. Below {ABOVE_NULL}: the best match "
         "is no better than a random direction.",
         "max ρ − max ρ with a random orthogonal basis",
         "excess",
@@ -419,10 +420,11 @@ DEFINITIONS: dict[str, Definition] = {
     "twin": Definition(
         "has a twin",
         "share of neurons",
-        "The best match in the other model is mutual and above what a random basis reaches by 0.05 "
-        "at least: as far as correlation goes, the same neuron. Between layers that have nothing "
-        "to do with each other next to none has a twin by this; without the 0.05 a third would.",
-        "mutual and excess ≥ 0.05",
+        "The best match in the other model is mutual and above what a random basis reaches by "
+        f"{ABOVE_NULL} at least: as far as correlation goes, the same neuron. Between layers that "
+        "have nothing to do with each other next to none has a twin by this; without that margin a "
+        "third would.",
+        f"mutual and excess ≥ {ABOVE_NULL}",
         "twin",
     ),
     "candidate_effect": Definition(

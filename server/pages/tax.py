@@ -26,8 +26,8 @@ class Reading:
 class DifferenceView:
     """Loss of `side` minus loss of `against` on the same held-out tokens; source "all" is all.
 
-    The intervals hold 95 % of paired bootstrap draws over documents. `seen`: the interval does
-    not include zero.
+    The intervals hold 95 % of paired bootstrap draws over documents, None where there are too few.
+    `seen`: there is an interval and it does not include zero.
     """
 
     side: str
