@@ -223,7 +223,7 @@ class CorrespondenceRecord:
 
 #: What a best correlation must exceed the null by to count as above it. The null is one draw of a
 #: maximum, so that between layers that have nothing to do with each other half of the best matches
-#: exceed it by a little, and a third of them are mutual besides.
+#: exceed it by a little, and many are mutual (bench/chance_twins.py).
 ABOVE_NULL = 0.05
 
 
