@@ -191,3 +191,11 @@ def test_the_medians_interval_holds_its_coverage() -> None:
     assert 975 <= low <= 981
     assert low + high == 2049
     assert quantile([1.0, 2.0, 3.0, 4.0], 0.5) == 2.5
+
+
+@pytest.mark.parametrize(("documents", "known"), [(1, False), (4, False), (5, True)])
+def test_of_a_handful_of_documents_no_interval_is_given(documents: int, known: bool) -> None:
+    view = tax.difference_view(replace(RECORD, n_documents=documents), NAMES)
+    assert view.seen == known
+    assert (view.nats_interval is not None) == (view.bits_interval is not None) == known
+    assert view.nats_per_token == RECORD.difference

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import select, update
 
-from store import evidence, packing
-from store.engine import Engine
-from store.records import BANDS, RunRecord, Side
+from store import evidence, packing, runs, tables
+from store.engine import Engine, writing
+from store.records import ABOVE_NULL, BANDS, RunRecord, Side
 from tests.store.test_round_trip import assert_same
 from tests.synthetic_evidence import (
     PARAMETERS,
@@ -227,6 +228,27 @@ def test_how_much_of_a_layer_has_a_twin(engine: Engine, run: RunRecord) -> None:
     assert first.assigned_median == pytest.approx(first.best_quantiles[2] - 0.05)
     solo = publish_synthetic(engine, slug="solo", single_sided=True, n_top=1, n_band=1)
     assert evidence.correspondence(engine, solo.id) == []
+
+
+def test_a_match_barely_above_the_null_is_no_twin(engine: Engine) -> None:
+    """One draw of a maximum is not exceeded by a hair: one just below the margin, one on it."""
+    run = publish_synthetic(engine, slug="barely", n_top=1, n_band=1)
+    before, *_ = evidence.correspondence(engine, run.id)
+    neuron = tables.neuron
+    with writing(engine) as connection:
+        key = runs.published(connection, run.id).key
+        here = (neuron.c.run_key == key, neuron.c.side == "left", neuron.c.layer == 0)
+        mutual = connection.scalars(select(neuron.c.neuron).where(*here, neuron.c.mutual)).all()
+        for index, excess in zip(mutual, (ABOVE_NULL - 0.01, ABOVE_NULL + 1e-9), strict=False):
+            changed = connection.execute(
+                update(neuron)
+                .where(*here, neuron.c.neuron == index)
+                .values(null_correlation=neuron.c.best_correlation - excess)
+            )
+            assert changed.rowcount == 1
+    after, *_ = evidence.correspondence(engine, run.id)
+    assert after.n_mutual == before.n_mutual
+    assert (after.n_above_null, after.n_twins) == (before.n_above_null - 1, before.n_twins - 1)
 
 
 def test_mass_keeps_its_sum_and_its_small_bins() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from worker.errors import CorpusError, PairError, UsageError
 from worker.evidence.stage import evidence
 from worker.precompute import precompute
 from worker.settings import StatisticsSettings
+from worker.verify import compare_evidence
 from worker.verify.stage import verify
 
 STATISTICS = StatisticsSettings(sample_size=500, loss_tokens=200)
@@ -407,3 +409,18 @@ def test_statistics_alone_are_verified_too(case: Case, tmp_path: Path) -> None:
     found = case.verified(url, FEW)
     assert found.ok
     assert "exact effect" not in {check.name for check in found.checks}
+
+
+@pytest.mark.parametrize(
+    ("effect", "share", "failed"), [(2.0, 0.4, 0), (2.2, 0.4, 1), (2.0, 0.5, 1)]
+)
+def test_an_estimate_that_is_shown_is_compared(effect: float, share: float, failed: int) -> None:
+    """Not only the columns that say what was estimated."""
+    hidden = SimpleNamespace(
+        method="estimate", estimated_effect=2.0, estimated_share=0.4, effect=effect, share=share,
+        mass=np.array([effect]), curve=[None] * 20,
+    )  # fmt: skip
+    version = SimpleNamespace(name="left L0N0", evidence=SimpleNamespace(hidden=hidden))
+    stored: Any = {("left", 0): [version]}
+    checks = compare_evidence.estimates(stored, {("left", 0): np.array([[8.0], [12.0]])}, 10)
+    assert sum(check.n_failed for check in checks) == failed

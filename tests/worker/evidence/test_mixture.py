@@ -9,8 +9,9 @@ import pytest
 
 from store.evidence_records import MIXTURE
 from worker.errors import CorpusError, UsageError
+from worker.evidence import loss_difference
 from worker.evidence.loss_difference import DocumentLosses, records
-from worker.evidence.mixture import Weights
+from worker.evidence.mixture import Stratum, Weights, interval
 from worker.evidence.settings import EvidenceSettings
 
 
@@ -91,3 +92,17 @@ def test_weights_that_cannot_be_meant_are_named(text: str, words: str) -> None:
 def test_a_source_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(CorpusError, match=r"names 'books', but .* are of 'c4', 'code'"):
         list(records(losses(), ["c4", "code"], 20, 0, Weights.parse("books=1,c4=1")))
+
+
+def test_a_source_of_few_documents_makes_the_interval_wide() -> None:
+    """As wide as that of the source alone, if it is all of the mixture."""
+    random = np.random.default_rng(3)
+    excess, tokens = random.normal(0, 1, 6), np.full(6, 100.0)
+    rare = Stratum(1.0, excess, tokens, tokens)
+    often = Stratum(0.0, np.ones(500), np.ones(500), np.ones(500))
+    alone = loss_difference._interval(excess, tokens, 500, 0)
+    low, high = interval([rare, often], 2000, 0)
+    assert low == pytest.approx(alone[0], rel=0.15)
+    assert high == pytest.approx(alone[1], rel=0.15)
+    assert high - low > np.ptp(np.quantile(excess / 100, (0.25, 0.75)))
+    assert interval([rare], 500, 0) == alone
