@@ -153,9 +153,17 @@ def test_hostile_text_is_text(reader: Page, address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/tiny-pair", "/tiny-pair?rows=pair", "/tiny-pair/1/0", "/runs", "/docs"]
+    "path",
+    [
+        "/",
+        "/tiny-pair",
+        "/tiny-pair?rows=pair&sort=-diff_hidden_share",
+        "/tiny-pair/1/0",
+        "/runs",
+        "/docs",
+    ],
 )
-@pytest.mark.parametrize("width", [390, 1280, 1440])
+@pytest.mark.parametrize("width", [390, 1280, 1366, 1440])
 def test_no_page_is_wider_than_the_screen(
     reader: Page, address: str, path: str, width: int
 ) -> None:
