@@ -88,17 +88,18 @@ def evidence(
 ) -> RunRecord:
     """Compute and publish the evidence stage of a published run; the run as stored.
 
-    A stage that is published already is left as it is; asking for other settings than its own is a
-    `UsageError`. Raises `WorkerError` or `StoreError` before any work where something does not
-    fit, `KeyboardInterrupt` when interrupted.
+    A stage that is published already is left as it is, by whatever version of the method; asking
+    for other settings than its own is a `UsageError`. Raises `WorkerError` or `StoreError` before
+    any work where something does not fit, `KeyboardInterrupt` when interrupted.
     """
     database = open_engine(database_url)
     reporter = reporter or Silent()
     settings = settings or EvidenceSettings()
     try:
         run = runs.get_run(database, run_name)
-        if _published(database, run, settings):
-            reporter.note(f"The evidence of run {run.id} is published already.")
+        known = _published(database, run, settings)
+        if known is not None:
+            reporter.note(known)
             return run
         spec = run.corpus.spec
         with shown_progress(database, run.id, run.pair.slug, spec, STAGE) as site:
@@ -118,11 +119,15 @@ def evidence(
         database.dispose()
 
 
-def _published(database: Database, run: RunRecord, settings: EvidenceSettings) -> bool:
+def _published(database: Database, run: RunRecord, settings: EvidenceSettings) -> str | None:
+    """What to say of a stage that is published already; None where it is not."""
     stage = stored.stage(database, run.id, STAGE)
     if stage is None:
-        return False
+        return None
+    said = f"The evidence of run {run.id} is published already."
     asked = json.loads(json.dumps(settings.as_dict()))
+    version, own = asked.pop("version"), stage.parameters.get("version")
+    asked["version"] = own  # nobody asks for one
     differing = sorted(_flat(asked).items() ^ _flat(stage.parameters).items())
     if differing:
         names = sorted({name for name, _ in differing})
@@ -131,7 +136,9 @@ def _published(database: Database, run: RunRecord, settings: EvidenceSettings) -
             f"({', '.join(names)} differ), and what is published is never changed",
             "ask for the same settings, or precompute a new run with another --seed",
         )
-    return True
+    if version != own:
+        said += f" It is by version {own} of the method, of which this is {version}."
+    return said
 
 
 def _flat(settings: dict[str, Any], before: str = "") -> dict[str, Any]:

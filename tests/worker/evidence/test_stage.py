@@ -186,6 +186,27 @@ def test_a_published_stage_is_left_as_it_is(done: Case) -> None:
         done.evidence(settings=other)
 
 
+def test_evidence_of_an_earlier_version_stays_and_is_said_to_be(
+    done: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody asked for another version: the next `make demo` goes on with what there is."""
+    said: list[str] = []
+
+    class Listen(Silent):
+        def note(self, line: str) -> None:
+            said.append(line)
+
+    monkeypatch.setattr("worker.evidence.settings.EVIDENCE_VERSION", 99)
+    before = done.published()
+    assert done.evidence(reporter=Listen()).stages == ("statistics", "evidence")
+    (line,) = said
+    assert "published already. It is by version 2 of the method, of which this is 99." in line
+    assert done.published() == before
+    other = replace(SETTINGS, effects=replace(SETTINGS.effects, tokens=800))
+    with pytest.raises(UsageError, match=r"other settings \(effects.tokens differ\)"):
+        done.evidence(settings=other)
+
+
 def goes_on(case: Case, done: Case) -> None:
     """Nothing is published of what was interrupted in the meanings; the parts before are kept."""
     engine = open_engine(case.url)
