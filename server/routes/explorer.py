@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import TypeAdapter
 
 from server import filters, respond, urls
-from server.blind.closed import without_labels
+from server.blind.closed import in_own_thread, without_labels
 from server.compose.explorer import explorer_page, random_address
 from server.compose.scatter import scatter_page
 from server.compose.selection import shown_run
@@ -60,6 +60,7 @@ def random_neuron(
     summary="The explorer: versions of neurons, filtered and sorted",
     openapi_extra={"parameters": [*explorer_parameters(), *paging_parameters()]},
 )
+@in_own_thread
 def explorer_json(
     request: Request, site: TheSite, pair: Pair, response: Response, run: RunName = None
 ) -> ExplorerPage:
@@ -77,6 +78,7 @@ def explorer_json(
     summary="Two columns of all rows, for a scatter",
     openapi_extra={"parameters": [*explorer_parameters(), *plot_parameters()]},
 )
+@in_own_thread
 def scatter_json(request: Request, site: TheSite, pair: Pair, run: RunName = None) -> Response:
     """At most 100,000 points: of more rows those of the lowest hash of their place."""
     shown = shown_run(site, pair, run)
@@ -90,6 +92,7 @@ def scatter_json(request: Request, site: TheSite, pair: Pair, run: RunName = Non
 
 
 @router.get("/{pair}", include_in_schema=False)
+@in_own_thread
 def explorer(request: Request, site: TheSite, pair: Pair, run: RunName = None) -> Response:
     selection = read_selection(request, site)
     if selection.added is not None:

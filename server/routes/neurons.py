@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import TypeAdapter
 
 from server import respond
+from server.blind.closed import in_own_thread
 from server.compose.neuron import View, neuron_page
 from server.compose.selection import check_neuron, shown_run
 from server.example_drawing import example_values
@@ -72,6 +73,7 @@ TheView = Annotated[View, Depends(_view)]
     response_model=NeuronPage,
     summary="The side by side",
 )
+@in_own_thread
 def neuron_json(
     request: Request,
     site: TheSite,
@@ -93,6 +95,7 @@ def neuron_json(
 
 
 @router.get("/{pair}/{layer:int}/{neuron:int}", include_in_schema=False)
+@in_own_thread
 def neuron_html(
     request: Request,
     site: TheSite,
@@ -109,6 +112,7 @@ def neuron_html(
 
 
 @router.get("/{pair}/{layer:int}/{neuron:int}/values.json", include_in_schema=False)
+@in_own_thread
 def neuron_values(
     request: Request,
     site: TheSite,
