@@ -4,7 +4,8 @@ Jinja escapes what a template shows with `markupsafe.escape`, which makes a `Mar
 all of them to be joined to one string. A neuron page shows 2,700 pieces: as plain strings they take
 a tenth of the time. It asks of each callable what it wants passed to it; plain functions want
 nothing. And it looks names up in the globals of each template before the environment's: ours have
-none of their own.
+none of their own. And what it has drawn stays in a ring of macros and their context until Python
+looks for such rings, which after a hundred explorer pages took a tenth of a second.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import lru_cache
 from types import BuiltinMethodType, FunctionType, MethodType
 from typing import Any
 
-from jinja2 import Environment, nodes
+from jinja2 import Environment, Template, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import Context, Macro
 from jinja2.utils import internalcode
@@ -99,12 +100,28 @@ def _takes_more(macro: Macro) -> bool:
     return macro.caller or macro.catch_varargs or macro.catch_kwargs
 
 
+class _Template(Template):
+    """Lets go of what it was shown as soon as it is drawn: a macro knows its context, which knows
+    the macro."""
+
+    def render(self, *args: Any, **kwargs: Any) -> str:
+        context = self.new_context(dict(*args, **kwargs))
+        try:
+            return self.environment.concat(self.root_render_func(context))
+        except Exception:
+            self.environment.handle_exception()
+        finally:
+            context.vars.clear()
+            context.parent.clear()
+
+
 class PageEnvironment(Environment):
     """Templates whose output is escaped by `shown`; their globals are the environment's, as they
     are when a template is first asked for."""
 
     code_generator_class = _Generator
     context_class = _Context
+    template_class = _Template
     shown = staticmethod(shown)
 
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:

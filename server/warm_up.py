@@ -26,8 +26,8 @@ log = logging.getLogger("twinscope.server")
 
 
 def warm_up(app: FastAPI) -> None:
-    """Look for an address that no route has, then make an explorer page and a neuron page of the
-    newest run and throw them away.
+    """Look for an address that no route has, then make an explorer page with each kind of rows and
+    a neuron page of the newest run and throw them away.
 
     No page is made where no run is published. Whatever fails here is logged and left to the reader
     who meets it: it raises nothing.
@@ -40,9 +40,10 @@ def warm_up(app: FastAPI) -> None:
             route.matches(scope | {"path": _NOWHERE, "root_path": ""})
         with site.making, one_snapshot(site.engine):
             run = runs.get_run(site.engine, runs.LATEST)
-            selection = filters.read([], site.settings.max_page_size)
-            explorer = explorer_page(site, run, selection, pinned=False)
-            respond.drawn_for_all(request, "explorer.html", explorer)
+            for rows in ("version",) if run.pair.right is None else ("version", "pair"):
+                selection = filters.read([("rows", rows)], site.settings.max_page_size)
+                explorer = explorer_page(site, run, selection, pinned=False)
+                respond.drawn_for_all(request, "explorer.html", explorer)
             neuron = neuron_page(site, run, 0, 0, View(), pinned=False)
             respond.drawn_for_all(request, "neuron.html", neuron)
     except RunNotFound:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,6 +46,28 @@ def test_a_template_calls_what_there_is() -> None:
     assert "20" in words
     assert "&lt;b&gt;" in page
     assert "&lt;function" in page
+
+
+def test_what_was_drawn_is_let_go_at_once() -> None:
+    """And not when Python next looks for rings of objects, of which each has a macro in it."""
+
+    class Page(SimpleNamespace):
+        """As it is, nothing refers to one weakly."""
+
+    macro = "{% macro name() %}{{ page.name }}{% endmacro %}"
+    main = "{% block main %}{{ name() }}{% endblock %}"
+    templates = {"base": "{% block main %}{% endblock %}"}
+    templates["page"] = f"{{% extends 'base' %}}{macro}{main}"
+    template = PageEnvironment(loader=DictLoader(templates)).get_template("page")
+    page = Page(name="L0N1")
+    shown = weakref.ref(page)
+    gc.disable()
+    try:
+        assert template.render(page=page) == "L0N1"
+        del page
+        assert shown() is None
+    finally:
+        gc.enable()
 
 
 def test_a_template_of_objects_reads_their_attributes_alone() -> None:
