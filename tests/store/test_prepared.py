@@ -64,6 +64,23 @@ def test_a_first_statement_begins_the_snapshot(engine: Engine) -> None:
         assert _slugs.tuples(reader, {}) == [("a",)]
 
 
+def test_a_statement_asked_often_stays_prepared(engine: Engine) -> None:
+    """From one snapshot to the next: Postgres plans a page's statements once a connection."""
+    if engine.dialect.name != "postgresql":
+        pytest.skip("SQLite's driver keeps them by itself")
+    prepared = text(
+        "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT pair%'"
+    )
+    counted = []
+    for _ in range(8):
+        with reading(engine) as connection:
+            _slugs.tuples(connection, {})
+        with reading(engine) as connection:
+            counted.append(connection.scalar(prepared))
+    assert counted[0] == 0
+    assert counted[-1] == 1
+
+
 def test_a_fault_is_raised_as_sqlalchemy_raises_it(engine: Engine) -> None:
 
     broken = Prepared(lambda: select(literal_column("no_such_column")).select_from(tables.pair))
