@@ -242,7 +242,8 @@ def test_examples_of_all_bands_are_exact(case: Case) -> None:
             if example.band in ("top", "bottom"):
                 assert example.activation == exact
             else:
-                assert example.activation == pytest.approx(exact, rel=1e-5, abs=1e-7)
+                # Computed anew from what the MLP read: a last bit of what enters the activation.
+                assert example.activation == pytest.approx(exact, rel=1e-5, abs=1e-6)
         assert found == expected
         assert list(found) == [band for band in BANDS if band in expected]
 

@@ -20,6 +20,7 @@ from store.bulk import insert_rows
 from store.engine import open_engine, reading, writing
 from store.example_columns import of_records
 from store.example_packing import unpack, unpack_places
+from store.histogram_edges import N_BINS, bin_of, inner_edges
 from store.records import BANDS, ExampleRecord, RunRecord
 from store.token_scales import Snippets, scales_of
 from store.verifications import VerificationRecord
@@ -31,6 +32,7 @@ from worker.evidence.stage import evidence
 from worker.precompute import precompute
 from worker.settings import StatisticsSettings
 from worker.verify import compare_evidence
+from worker.verify.compare_examples import Shares, _share_and_rounding
 from worker.verify.stage import verify
 
 STATISTICS = StatisticsSettings(sample_size=500, loss_tokens=200)
@@ -424,3 +426,24 @@ def test_an_estimate_that_is_shown_is_compared(effect: float, share: float, fail
     stored: Any = {("left", 0): [version]}
     checks = compare_evidence.estimates(stored, {("left", 0): np.array([[8.0], [12.0]])}, 10)
     assert sum(check.n_failed for check in checks) == failed
+
+
+def test_rounding_moves_a_quantile_where_many_tokens_lie_in_a_narrow_bin_alone() -> None:
+    """GeLU's lowest activations: a last bit is worth more than the thousandth that is allowed."""
+    counts = np.zeros((1, N_BINS), np.int64)
+    least, most = -0.17, 2.6
+    low, inside, high = (bin_of(value) for value in (least, 1.0, most))
+    counts[0, low], counts[0, inside], counts[0, high] = 500, 400, 100
+    narrow = float(inner_edges()[low]) - 1e-5  # the bin's end is as near to the least as this
+    of = Shares(np.array([7]), counts, np.array([narrow]), np.array([most]))
+    share, moved = _share_and_rounding(of, 7, narrow + 5e-6, 1e-7)
+    assert share == pytest.approx(0.25, abs=0.01)
+    assert moved == pytest.approx(0.5 * 1e-7 / 1e-5, rel=0.1)
+    assert moved > 1e-3
+    share, moved = _share_and_rounding(of, 7, 1.0, 1e-7)
+    assert share == pytest.approx(0.7, abs=0.2)
+    assert moved < 1e-5
+    share, moved = _share_and_rounding(of, 7, most, 1e-7)
+    assert share == 0.999
+    assert moved == pytest.approx(0.001)
+    assert _share_and_rounding(of, 8, 1.0, 1e-7) == (None, 0.0)

@@ -77,7 +77,11 @@ def values(
         f"{POST_PRECISION:g} of what it is made of, and {_ROUNDING}",
     )
     theirs = Check("other version's snippet values", own.tolerance)
-    quantile = Check("other version's quantile", f"{_QUANTILE_ALLOWED:g}: within a histogram's bin")
+    quantile = Check(
+        "other version's quantile",
+        f"{_QUANTILE_ALLOWED:g}: within a histogram's bin, and how far it is moved by the "
+        f"{_ROUNDING}",
+    )
     number = 0
     for (side, layer), of_layer in stored.items():
         other = layout.other(side)
@@ -110,9 +114,13 @@ def values(
                             *(shown.focus, r, None),
                         )
                         z = float(computed[other.display_site][shown.focus])
-                        share = _share_below(others[other.side, layer], whose.neuron, z)
+                        of_one, scale = _widest(r[other.display_site])
+                        share, moved = _share_and_rounding(
+                            others[other.side, layer], whose.neuron, z, of_one * (abs(z) + scale)
+                        )
                         quantile.compare(
-                            f"{where} {name}", whose.quantile, share, _QUANTILE_ALLOWED
+                            *(f"{where} {name}", whose.quantile, share),
+                            _QUANTILE_ALLOWED + moved,
                         )
     return [tokens, activation, own, theirs, quantile]
 
@@ -139,14 +147,18 @@ def _snippet(
             check.exact(f"{where} {site} length", False)
             continue
         r = rounding[site]
-        part = float(r.part[j] if j is not None else r.part.max(initial=2.0**-21))
-        scale = float(r.scale[j] if j is not None else r.scale.max(initial=0.0))
+        part, scale = _widest(r) if j is None else (float(r.part[j]), float(r.scale[j]))
         allowed = bounds[site] * (1 + 1e-6) + part * (np.abs(z) + scale)
         check.many(
             lambda i, site=site: f"{where} {site} {i - focus:+d}",  # type: ignore[misc]
             np.asarray(stored[site], np.float64) - to_half_range(z),
             allowed,
         )
+
+
+def _widest(rounding: Rounding) -> tuple[float, float]:
+    """`part` and `scale` of the neuron whose activations may lie farthest apart."""
+    return float(rounding.part.max(initial=2.0**-21)), float(rounding.scale.max(initial=0.0))
 
 
 def to_half_range(values: Doubles) -> Doubles:
@@ -163,6 +175,21 @@ class Shares:
     counts: npt.NDArray[np.int64]
     least: Doubles
     most: Doubles
+
+
+def _share_and_rounding(
+    of: Shares, neuron: int, value: float, rounding: float
+) -> tuple[float | None, float]:
+    """The share below a value, and how far a value that is off by `rounding` moves it.
+
+    Mostly by nothing that counts; but where many tokens lie in a narrow bin (GeLU's lowest
+    activations), or at the highest value, below which all tokens but itself are.
+    """
+    share = _share_below(of, neuron, value)
+    if share is None:
+        return None, 0.0
+    ends = (_share_below(of, neuron, value - rounding), _share_below(of, neuron, value + rounding))
+    return share, max(abs(end - share) for end in ends if end is not None)
 
 
 def _share_below(of: Shares, neuron: int, value: float) -> float | None:
