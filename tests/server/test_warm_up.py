@@ -11,10 +11,15 @@ import pytest
 from fastapi import FastAPI
 
 from server.app import create_app
+from server.compose.explorer import explorer_page
+from server.filters import Selection
+from server.pages.explorer import ExplorerPage
 from server.settings import Settings
+from server.site import Site
 from server.warm_up import warm_up
 from store import schema
 from store.engine import open_engine
+from store.records import RunRecord
 from tests.server.conftest import Served
 
 LOGGER = "twinscope.server"
@@ -34,6 +39,24 @@ def test_the_pages_asked_for_most_are_made_once(
         warm_up(app)
     assert not caplog.records
     assert {"explorer.html", "neuron.html"} <= templates_of(app)
+
+
+def test_a_pair_s_explorer_is_made_with_each_kind_of_rows(
+    served: Served, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(served.app.state.site.settings, served.engine)
+    made: list[str] = []
+
+    def noted(site: Site, run: RunRecord, selection: Selection, pinned: bool) -> ExplorerPage:
+        made.append(selection.rows)
+        return explorer_page(site, run, selection, pinned)
+
+    monkeypatch.setattr("server.warm_up.explorer_page", noted)
+    monkeypatch.setattr("server.warm_up.runs.get_run", lambda *given: served.newest)
+    with caplog.at_level(logging.WARNING, LOGGER):
+        warm_up(app)
+    assert not caplog.records
+    assert made == ["version", "pair"]
 
 
 def test_nothing_is_made_without_a_run_and_a_fault_is_left_to_its_reader(
